@@ -1,0 +1,1 @@
+//! Keys, account addresses, signatures, sealed phrases and framed ciphertext.

@@ -1,0 +1,1 @@
+//! One folder kept in step: observe, plan, transfer, apply, record.

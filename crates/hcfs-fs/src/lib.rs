@@ -1,0 +1,1 @@
+//! The synced folder on disk: scan, watch, stage, apply, trash.

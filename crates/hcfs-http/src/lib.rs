@@ -1,0 +1,1 @@
+//! An HTTP client with deadlines, bounded retries and resumable downloads.

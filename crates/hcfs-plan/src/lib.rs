@@ -1,0 +1,1 @@
+//! The planner: three trees in, ordered actions out.

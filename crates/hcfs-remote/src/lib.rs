@@ -1,0 +1,1 @@
+//! The HCFS endpoints behind one trait.

@@ -1,0 +1,1 @@
+//! The three trees, marks and hints of one folder in SQLite.

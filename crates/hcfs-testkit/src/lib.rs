@@ -1,0 +1,1 @@
+//! Seeded generators and scratch trees for the tests of every floor.

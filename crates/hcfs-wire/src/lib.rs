@@ -1,0 +1,1 @@
+//! The JSON types, headers, signed texts and error codes of the HCFS protocol.

@@ -1,0 +1,2 @@
+//! The hcfs program.
+fn main() {}

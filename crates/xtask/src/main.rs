@@ -1,0 +1,2 @@
+//! The project's own commands: test, bench, soak.
+fn main() {}
