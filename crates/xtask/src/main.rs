@@ -1,2 +1,58 @@
-//! The project's own commands: test, bench, soak.
-fn main() {}
+//! The project's own commands, run as `cargo xtask COMMAND`.
+//!
+//! - `test [ARGS…]`: installs what the tests need, builds the program, runs every test, and closes with the totals.
+//! - `bench [NAME]`: the benchmarks, as ratios within one run.
+//! - `soak [--triples N] [--seed S]`: the planner's properties over many random trees.
+//! - `figures`: lines per crate, the longest files and functions, the depth of each crate's dependencies.
+
+mod bench;
+mod figures;
+mod test;
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let command = words.next().unwrap_or_default();
+    let rest: Vec<String> = words.collect();
+    let done = match command.as_str() {
+        "test" => test::run(&rest),
+        "bench" => bench::run(&rest),
+        "soak" => soak(&rest),
+        "figures" => figures::run(),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask test|bench|soak|figures")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the planner's properties; the arguments go to the example that checks them.
+fn soak(arguments: &[String]) -> Result<()> {
+    let mut command = cargo();
+    command.args(["run", "--release", "--package", "hcfs-plan", "--example", "properties", "--"]);
+    if arguments.is_empty() {
+        command.args(["--triples", "10000000"]);
+    }
+    finish(command.args(arguments))
+}
+
+/// The cargo that runs this program.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Runs a command to its end.
+fn finish(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("{:?} did not start", command.get_program()))?;
+    if !status.success() {
+        bail!("{:?} ended with {status}", command.get_program());
+    }
+    Ok(())
+}

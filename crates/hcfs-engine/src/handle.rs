@@ -1,0 +1,283 @@
+//! The handle through which a running folder is watched and commanded.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hcfs_model::{RelPath, RemoteEntry, UnixNanos};
+use hcfs_plan::{Plan, Resolution};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::status::{Event, FolderStatus};
+
+/// One conflict that nobody has resolved yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenConflict {
+    /// Its number within the folder.
+    pub id: u64,
+    /// The file.
+    pub path: RelPath,
+    /// The kind, in snake case: `both_modified`, `both_created`, `modified_here_deleted_there`,
+    /// `deleted_here_modified_there`.
+    pub kind: String,
+    /// The copy that holds this device's version.
+    pub copy: Option<RelPath>,
+    /// When it was found.
+    pub at: UnixNanos,
+    /// Bytes of this device's version.
+    pub local_size: Option<u64>,
+    /// Bytes of the server's version.
+    pub remote_size: Option<u64>,
+}
+
+/// Deletions that wait for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenHold {
+    /// Its number within the folder.
+    pub id: u64,
+    /// The kind, in snake case.
+    pub kind: String,
+    /// How many deletions wait.
+    pub count: u64,
+    /// Of how many files.
+    pub of: u64,
+    /// Some of them.
+    pub examples: Vec<RelPath>,
+    /// When it was found.
+    pub at: UnixNanos,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The folder has stopped.
+    #[error("the folder has stopped")]
+    Stopped,
+    /// No conflict or hold of that number.
+    #[error("no {what} with number {id}")]
+    NoSuch {
+        /// `conflict` or `hold`.
+        what: &'static str,
+        /// The number.
+        id: u64,
+    },
+    /// The object of the command does not exist on the server.
+    #[error("\"{0}\" is not on the server")]
+    NotFound(RelPath),
+    /// The object of the command exists already.
+    #[error("\"{0}\" is on the server already")]
+    Exists(RelPath),
+    /// What the server, the disk or the keys refused, as a sentence and a hint.
+    #[error("{message}")]
+    Failed {
+        /// A stable word for the kind: `offline`, `unauthorised`, `conflict`, `too_large`, `damaged`, `io`, `locked`.
+        code: &'static str,
+        /// What failed.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+/// A part of the log, oldest first.
+pub type LogPage = Vec<Event>;
+
+/// What a folder can be told. Each carries where its answer goes.
+pub(crate) enum Command {
+    /// Look at disk and server now.
+    Scan { full: bool },
+    Pause,
+    Resume,
+    /// One cycle, answered when it has ended.
+    Sync(oneshot::Sender<Arc<FolderStatus>>),
+    DryRun(oneshot::Sender<Result<Plan, CommandError>>),
+    Conflicts(oneshot::Sender<Vec<OpenConflict>>),
+    Holds(oneshot::Sender<Vec<OpenHold>>),
+    Log { since: u64, limit: usize, reply: oneshot::Sender<LogPage> },
+    Resolve { id: u64, resolution: Resolution, reply: oneshot::Sender<Result<(), CommandError>> },
+    SettleHold { id: u64, accept: bool, reply: oneshot::Sender<Result<(), CommandError>> },
+    List { below: Option<RelPath>, reply: oneshot::Sender<Result<Vec<(RelPath, RemoteEntry)>, CommandError>> },
+    Read {
+        path: RelPath,
+        bytes: Option<std::ops::Range<u64>>,
+        reply: oneshot::Sender<Result<RemoteFile, CommandError>>,
+    },
+    Put { path: RelPath, source: std::fs::File, replace: bool, reply: oneshot::Sender<Result<(), CommandError>> },
+    Remove { path: RelPath, reply: oneshot::Sender<Result<(), CommandError>> },
+    Move { from: RelPath, to: RelPath, reply: oneshot::Sender<Result<(), CommandError>> },
+    Stop,
+}
+
+/// A file on the server that is being read: plaintext, verified piece by piece.
+///
+/// A range is authenticated by its frames; the whole file also by its salted hash, and the stream ends with an error
+/// where that does not match.
+pub struct RemoteFile {
+    /// Plaintext bytes of the whole file.
+    pub size: u64,
+    /// The plaintext, in order.
+    pub content: mpsc::Receiver<Result<Bytes, CommandError>>,
+}
+
+/// A running folder. Dropping it does not stop the folder; [`FolderHandle::stop`] does.
+#[derive(Clone)]
+pub struct FolderHandle {
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) status: watch::Receiver<Arc<FolderStatus>>,
+    pub(crate) events: broadcast::Sender<Event>,
+}
+
+impl FolderHandle {
+    /// The current status, and word of every later one.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Arc<FolderStatus>> {
+        self.status.clone()
+    }
+
+    /// The events from now on; a reader that is too slow is told how many it lost.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Looks at disk and server now, without waiting for the answer.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`].
+    pub async fn scan(&self, full: bool) -> Result<(), CommandError> {
+        self.send(Command::Scan { full }).await
+    }
+
+    /// Stops moving changes until [`FolderHandle::resume`]. Staged parts stay.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`].
+    pub async fn pause(&self) -> Result<(), CommandError> {
+        self.send(Command::Pause).await
+    }
+
+    /// Goes on after a pause.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`].
+    pub async fn resume(&self) -> Result<(), CommandError> {
+        self.send(Command::Resume).await
+    }
+
+    /// Runs cycles until nothing is left to do, and gives the status at the end.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`].
+    pub async fn sync(&self) -> Result<Arc<FolderStatus>, CommandError> {
+        self.ask(Command::Sync).await
+    }
+
+    /// Looks at both sides and plans, but changes nothing on either.
+    ///
+    /// # Errors
+    /// What kept it from looking.
+    pub async fn dry_run(&self) -> Result<Plan, CommandError> {
+        self.ask(Command::DryRun).await?
+    }
+
+    /// The unresolved conflicts.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`].
+    pub async fn conflicts(&self) -> Result<Vec<OpenConflict>, CommandError> {
+        self.ask(Command::Conflicts).await
+    }
+
+    /// The unanswered holds.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`].
+    pub async fn holds(&self) -> Result<Vec<OpenHold>, CommandError> {
+        self.ask(Command::Holds).await
+    }
+
+    /// At most `limit` lines of the log after the one with number `since`.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`].
+    pub async fn log(&self, since: u64, limit: usize) -> Result<LogPage, CommandError> {
+        self.ask(|reply| Command::Log { since, limit, reply }).await
+    }
+
+    /// Resolves a conflict.
+    ///
+    /// # Errors
+    /// No such conflict, or what kept the folder from carrying it out.
+    pub async fn resolve(&self, id: u64, resolution: Resolution) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Resolve { id, resolution, reply }).await?
+    }
+
+    /// Lets held deletions happen (`accept`), or brings the files back on the side that lost them.
+    ///
+    /// # Errors
+    /// No such hold.
+    pub async fn settle_hold(&self, id: u64, accept: bool) -> Result<(), CommandError> {
+        self.ask(|reply| Command::SettleHold { id, accept, reply }).await?
+    }
+
+    /// The files on the server, below a directory or all, in path order.
+    ///
+    /// # Errors
+    /// What kept the folder from asking the server.
+    pub async fn list(&self, below: Option<RelPath>) -> Result<Vec<(RelPath, RemoteEntry)>, CommandError> {
+        self.ask(|reply| Command::List { below, reply }).await?
+    }
+
+    /// Reads a file on the server, or a range of its plaintext.
+    ///
+    /// # Errors
+    /// No such file, or what kept it from being opened.
+    pub async fn read(
+        &self,
+        path: RelPath,
+        bytes: Option<std::ops::Range<u64>>,
+    ) -> Result<RemoteFile, CommandError> {
+        self.ask(|reply| Command::Read { path, bytes, reply }).await?
+    }
+
+    /// Sends the content of an open regular file to the server under `path`.
+    ///
+    /// # Errors
+    /// The file exists and `replace` is false, or what kept it from being sent.
+    pub async fn put(&self, path: RelPath, source: std::fs::File, replace: bool) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Put { path, source, replace, reply }).await?
+    }
+
+    /// Deletes a file on the server.
+    ///
+    /// # Errors
+    /// No such file, or what kept it from being deleted.
+    pub async fn remove(&self, path: RelPath) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Remove { path, reply }).await?
+    }
+
+    /// Renames a file on the server.
+    ///
+    /// # Errors
+    /// No such file, the new name is taken, or what kept it from being renamed.
+    pub async fn rename(&self, from: RelPath, to: RelPath) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Move { from, to, reply }).await?
+    }
+
+    /// Ends the folder: transfers stop at the next frame, resume hints and the database are closed. Returns when it
+    /// has ended.
+    pub async fn stop(&self) {
+        // An error says that it has ended already.
+        let _ = self.send(Command::Stop).await;
+        self.commands.closed().await;
+    }
+
+    async fn send(&self, command: Command) -> Result<(), CommandError> {
+        self.commands.send(command).await.map_err(|_| CommandError::Stopped)
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(command(reply)).await?;
+        answer.await.map_err(|_| CommandError::Stopped)
+    }
+}

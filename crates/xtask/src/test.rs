@@ -1,0 +1,106 @@
+//! `cargo xtask test`: everything the tests need, every test, and the totals as the last line.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{cargo, finish};
+
+/// Programs the tests start, and the Debian package each comes with.
+const PROGRAMS: [(&str, &str); 2] = [("cc", "build-essential"), ("curl", "curl")];
+
+/// Installs, builds, tests; `arguments` go to `cargo test`.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    install()?;
+    finish(cargo().args(["build", "--locked", "--package", "hcfs"]))?;
+    let mut child = cargo()
+        .args(["test", "--locked", "--workspace", "--no-fail-fast"])
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cargo did not start")?;
+    let output = child.stdout.take().context("cargo test has no output")?;
+    let mut totals = Totals::default();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        totals.count(&line);
+        writeln!(std::io::stdout(), "{line}")?;
+    }
+    let status = child.wait()?;
+    writeln!(std::io::stdout(), "\n{} passed, {} failed", totals.passed, totals.failed)?;
+    if !status.success() {
+        bail!("cargo test ended with {status}");
+    }
+    if totals.passed == 0 && arguments.is_empty() {
+        bail!("no test ran");
+    }
+    Ok(())
+}
+
+/// Installs the packages of the programs that are missing.
+fn install() -> Result<()> {
+    let missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    finish(as_root("apt-get").arg("update"))?;
+    finish(as_root("apt-get").args(["install", "--yes", "--no-install-recommends"]).args(&missing))
+        .with_context(|| format!("install {} by hand", missing.join(" ")))
+}
+
+/// A command with the rights to install; asks `sudo` where the user has none.
+fn as_root(program: &str) -> Command {
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0");
+    if is_root {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.arg(program);
+    command
+}
+
+/// Whether a program of that name is on the search path.
+fn on_path(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).is_file()))
+}
+
+/// The sums over the test programs' own closing lines.
+#[derive(Default)]
+struct Totals {
+    passed: u64,
+    failed: u64,
+}
+
+impl Totals {
+    /// Adds a line such as `test result: ok. 11 passed; 0 failed; …`.
+    fn count(&mut self, line: &str) {
+        let Some((_, counts)) = line.split_once("test result: ") else { return };
+        for part in counts.split(['.', ';']) {
+            let mut words = part.split_whitespace();
+            let (Some(number), Some(what)) = (words.next(), words.next()) else { continue };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_add_up_over_test_programs() {
+        let mut totals = Totals::default();
+        totals.count("test result: ok. 11 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
+        totals.count("test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
+        totals.count("test tests::passed ... ok");
+        assert_eq!((totals.passed, totals.failed), (13, 1));
+    }
+}
