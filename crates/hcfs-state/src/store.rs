@@ -1,0 +1,277 @@
+//! Opening a folder's database, and what it takes to trust it.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hcfs_model::{AccountAddress, FolderHash};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::lock::{Lock, beside};
+use crate::{StateError, aside, check, schema};
+
+/// The state of one folder.
+///
+/// Calls are synchronous; the value may move between threads and is used by one at a time.
+pub struct Store {
+    // Before the lock: the database is closed while it is still held.
+    pub(crate) connection: Connection,
+    lock: Lock,
+    path: PathBuf,
+    identity: Identity,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Whose state a database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The account.
+    pub account: AccountAddress,
+    /// The folder on the server.
+    pub folder: FolderHash,
+}
+
+/// An opened state.
+#[derive(Debug)]
+pub struct Opened {
+    /// The state.
+    pub store: Store,
+    /// How it came to be.
+    pub outcome: Outcome,
+}
+
+/// How an opened state came to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// There was none.
+    Fresh,
+    /// It was there and passed its checks.
+    Existing,
+    /// It was there and damaged: it was moved aside, and this is a fresh one.
+    Rebuilt {
+        /// Where the damaged database now is, with its log beside it.
+        moved_to: PathBuf,
+        /// What was wrong with it; it may name a file.
+        reason: String,
+    },
+}
+
+/// Whether an SQLite is free of the defect that can damage a database in WAL mode (3.7.0 to 3.51.2).
+fn is_sound(version: i32) -> bool {
+    version >= 3_051_003
+}
+
+/// How long a call waits for a program that reads the database behind the lock's back.
+const BUSY: Duration = Duration::from_millis(250);
+
+impl Store {
+    /// Opens or makes the database at `path`; its directory must exist.
+    ///
+    /// A database that was closed properly is trusted after cheap checks (its header, migrations, identity and marks).
+    /// One that was not, as its log tells, is read whole: `PRAGMA quick_check` and [`Self::check_all`]. Damage found
+    /// later is an error for which [`StateError::is_damage`] holds; then [`Self::rebuild`] is the way on.
+    ///
+    /// While it is open no other program can read the database.
+    ///
+    /// # Errors
+    /// Held by another process, newer, of another identity, or a file that cannot be used. Damage is not an error here.
+    pub fn open(path: &Path, identity: &Identity) -> Result<Opened, StateError> {
+        if !is_sound(rusqlite::version_number()) {
+            return Err(StateError::SqliteTooOld { version: rusqlite::version().to_owned() });
+        }
+        let lock = Lock::take(path)?;
+        let (connection, outcome) = match attach(path, identity) {
+            Err(error) if error.is_damage() => replace(path, identity, &error)?,
+            attached => attached?,
+        };
+        let store = Self { connection, lock, path: path.to_owned(), identity: identity.clone() };
+        Ok(Opened { store, outcome })
+    }
+
+    /// Moves the database aside for `reason` and starts a fresh one, without letting go of the lock.
+    ///
+    /// # Errors
+    /// A file cannot be moved or made.
+    pub fn rebuild(self, reason: &StateError) -> Result<Opened, StateError> {
+        let Self { connection, lock, path, identity } = self;
+        keep_log(&connection, true)?;
+        // A connection that cannot be closed is given up; it holds no lock that the fresh one needs.
+        drop(connection);
+        let (connection, outcome) = replace(&path, &identity, reason)?;
+        Ok(Opened { store: Self { connection, lock, path, identity }, outcome })
+    }
+}
+
+/// Moves the database aside and makes a fresh one.
+fn replace(path: &Path, identity: &Identity, reason: &StateError) -> Result<(Connection, Outcome), StateError> {
+    let moved_to = aside::move_aside(path)?;
+    tracing::warn!("the folder's state is damaged; it was moved aside and is rebuilt");
+    // The reason may name a file.
+    tracing::debug!(%reason, ?moved_to, "the damaged state");
+    let (connection, _) = attach(path, identity)?;
+    Ok((connection, Outcome::Rebuilt { moved_to, reason: reason.to_string() }))
+}
+
+/// Opens the database, and makes it if there is none.
+fn attach(path: &Path, identity: &Identity) -> Result<(Connection, Outcome), StateError> {
+    if length(path)?.is_none_or(|length| length == 0) {
+        aside::stray_companions(path)?;
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(|source| StateError::file(path, source))?;
+    }
+    // A log is removed when the last connection closes properly.
+    let unclean = length(&beside(path, "-wal"))?.is_some_and(|length| length > 0);
+
+    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Until the database is known to be good and ours, what its files hold stays as it is, whatever happens.
+    keep_log(&connection, unclean)?;
+    configure(&connection)?;
+    let version = schema::version(&connection)?;
+    if version > 0 {
+        if unclean {
+            quick_check(&connection)?;
+        }
+        schema::verify_identity(&connection, identity)?;
+    }
+    keep_log(&connection, true)?;
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    schema::migrate(&mut connection, version, identity)?;
+    if unclean {
+        check::all(&connection)?;
+    } else {
+        check::marks(&connection)?;
+    }
+    keep_log(&connection, false)?;
+    let outcome = if version == 0 { Outcome::Fresh } else { Outcome::Existing };
+    Ok((connection, outcome))
+}
+
+/// Settings that write nothing.
+fn configure(connection: &Connection) -> Result<(), StateError> {
+    connection.busy_timeout(BUSY)?;
+    // With the lock file nobody else has business here; exclusive mode needs no shared memory file either.
+    connection.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(()))?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    // Negative: KiB. Writes come in path order and need few pages; revision marks are the exception.
+    connection.pragma_update(None, "cache_size", -8192)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Whether closing leaves the log as it is, instead of bringing it into the database.
+fn keep_log(connection: &Connection, keep: bool) -> Result<(), StateError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)?;
+    Ok(())
+}
+
+fn quick_check(connection: &Connection) -> Result<(), StateError> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(StateError::corrupt(found)) }
+}
+
+/// The length of a file; `None` if there is none.
+fn length(path: &Path) -> Result<Option<u64>, StateError> {
+    match std::fs::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata.len())),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StateError::file(path, source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hcfs_model::{FolderLabel, Inode, LocalEntry, RelPath, SaltedHash, UnixNanos};
+
+    use super::*;
+    use crate::LocalUpdate;
+
+    fn opened() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = FolderHash::of_label(&FolderLabel::new("documents").unwrap());
+        let identity = Identity { account: AccountAddress::from_public_key([7; 32]), folder };
+        let store = Store::open(&directory.path().join("state.db"), &identity).unwrap().store;
+        (directory, store)
+    }
+
+    fn many() -> LocalUpdate {
+        let inode = Inode { device: 1, number: 2 };
+        let fingerprint = hcfs_model::Fingerprint { size: 1, mtime: UnixNanos(0), ctime: UnixNanos(0), inode };
+        let entry = LocalEntry { hash: SaltedHash([1; 32]), fingerprint, disk_path: None };
+        let put = (0..2_000).map(|n| (RelPath::new(&format!("file {n}")).unwrap(), entry.clone())).collect();
+        LocalUpdate { put, ..LocalUpdate::default() }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart_and_heals() {
+        let (_directory, mut store) = opened();
+        let pages: i64 = store.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        let limit = |store: &Store, pages: i64| {
+            store.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+        };
+        limit(&store, pages);
+        assert!(matches!(store.record_local(&many(), true), Err(StateError::Full)));
+        assert_eq!(store.rows().count(), 0);
+        assert!(!store.meta().unwrap().baseline.local);
+        limit(&store, pages + 1_000);
+        assert_eq!(store.record_local(&many(), true).unwrap().written, 2_000);
+        store.check_all().unwrap();
+    }
+
+    #[test]
+    fn a_read_only_state_is_told_apart() {
+        let (_directory, mut store) = opened();
+        store.connection.pragma_update(None, "query_only", true).unwrap();
+        assert!(matches!(store.record_local(&many(), true), Err(StateError::ReadOnly)));
+    }
+
+    #[test]
+    fn commits_are_durable_and_the_log_is_written_ahead() {
+        let (_directory, store) = opened();
+        let pragma = |name: &str| -> String {
+            store
+                .connection
+                .query_row(&format!("PRAGMA {name}"), [], |row| {
+                    row.get_ref(0)?.as_str().map(str::to_owned).or_else(|_| row.get::<_, i64>(0).map(|n| n.to_string()))
+                })
+                .unwrap()
+        };
+        assert_eq!([pragma("journal_mode"), pragma("synchronous"), pragma("foreign_keys")], ["wal", "2", "1"]);
+    }
+
+    #[test]
+    fn an_sqlite_with_the_known_defect_is_refused() {
+        assert_eq!([3_051_002, 3_051_003].map(is_sound), [false, true]);
+    }
+
+    #[test]
+    fn every_table_is_strict() {
+        let (_directory, store) = opened();
+        let loose: i64 = store
+            .connection
+            .query_row(
+                "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0
+                 AND name NOT LIKE 'sqlite_%'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(loose, 0);
+    }
+}
