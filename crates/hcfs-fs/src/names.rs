@@ -1,0 +1,275 @@
+//! From a relative path to the bytes on disk, and to names that are free.
+//!
+//! A [`RelPath`] is NFC; a name on disk may be another Unicode form of it. The NFC form is tried first, then NFD, then
+//! the directory is read: names in mixed forms are rare, and only a name that could have another form is looked for.
+
+use std::borrow::Cow;
+use std::io;
+use std::ops::ControlFlow;
+
+use hcfs_model::RelPath;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::disk::{Disk, Kind, Refusal, Rename, Stat, join, split};
+use crate::error::{ApplyError, Obstacle};
+use crate::folder::Folder;
+
+/// The longest name of common file systems, in bytes.
+const NAME_MAX: usize = 255;
+/// The mode a new directory asks for; the umask takes its bits away.
+const NEW_DIR: u32 = 0o777;
+/// How many names are tried before giving up on finding a free one.
+const TRIES: u32 = 1000;
+
+/// The name on disk for one segment.
+enum Found {
+    Missing,
+    One {
+        name: Vec<u8>,
+        stat: Stat,
+    },
+    /// More than one name equal under NFC.
+    Several,
+}
+
+/// Where a path leads.
+pub(crate) enum Resolved {
+    /// Nothing there, or a directory above it is missing.
+    Missing,
+    /// Something stands there.
+    Here {
+        /// The bytes of its path on disk.
+        disk: Vec<u8>,
+        /// What it is.
+        stat: Stat,
+    },
+}
+
+/// Whether a name on disk other than `segment` could be equal to it under NFC.
+fn has_other_forms(segment: &str) -> bool {
+    // The Kelvin sign, the Greek question mark and the Greek varia are the three characters with an ASCII form.
+    !segment.is_ascii() || segment.contains(['K', ';', '`'])
+}
+
+/// The NFC form of a name on disk; `None` where it is not UTF-8.
+pub(crate) fn composed(name: &[u8]) -> Option<Cow<'_, str>> {
+    let text = std::str::from_utf8(name).ok()?;
+    if unicode_normalization::is_nfc(text) {
+        return Some(Cow::Borrowed(text));
+    }
+    Some(Cow::Owned(text.nfc().collect()))
+}
+
+fn stat_if_there(disk: &dyn Disk, path: &[u8]) -> io::Result<Option<Stat>> {
+    match disk.stat(path) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(error) if Refusal::of(&error) == Refusal::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn find(disk: &dyn Disk, dir: &[u8], segment: &str) -> io::Result<Found> {
+    let exact = stat_if_there(disk, &join(dir, segment.as_bytes()))?;
+    if !has_other_forms(segment) {
+        return Ok(exact.map_or(Found::Missing, |stat| Found::One { name: segment.into(), stat }));
+    }
+    let decomposed: String = segment.nfd().collect();
+    if decomposed != segment {
+        match (exact, stat_if_there(disk, &join(dir, decomposed.as_bytes()))?) {
+            (Some(one), Some(other)) if one.fingerprint.inode != other.fingerprint.inode => return Ok(Found::Several),
+            (None, Some(stat)) => return Ok(Found::One { name: decomposed.into(), stat }),
+            _ => {}
+        }
+    }
+    if let Some(stat) = exact {
+        return Ok(Found::One { name: segment.into(), stat });
+    }
+    let mut found = Vec::new();
+    let listed = disk.list(dir, &mut |name, stat| {
+        if composed(name).is_some_and(|text| text == segment) {
+            found.push((name.to_vec(), stat));
+        }
+        ControlFlow::Continue(())
+    });
+    match listed {
+        Err(error) if Refusal::of(&error) != Refusal::NotFound => return Err(error),
+        _ => {}
+    }
+    match (found.pop(), found.is_empty()) {
+        (None, _) => Ok(Found::Missing),
+        (Some((name, stat)), true) => Ok(Found::One { name, stat: stat? }),
+        (Some(_), false) => Ok(Found::Several),
+    }
+}
+
+impl Folder {
+    /// Where `path` leads; links are not followed, and two names for one segment are in the way.
+    pub(crate) fn resolve(&self, path: &RelPath) -> Result<Resolved, ApplyError> {
+        let mut disk = Vec::new();
+        let mut stat = None;
+        for (depth, segment) in path.segments().enumerate() {
+            if let Some(Stat { kind: Kind::File | Kind::Special, .. }) = stat {
+                return Ok(Resolved::Missing);
+            }
+            let at = || path.segments().take(depth + 1).collect::<Vec<_>>().join("/");
+            match find(&*self.disk, &disk, segment) {
+                Ok(Found::One { name, stat: found }) => {
+                    disk = join(&disk, &name);
+                    stat = Some(found);
+                }
+                Ok(Found::Missing) => return Ok(Resolved::Missing),
+                Ok(Found::Several) => {
+                    return Err(ApplyError::Blocked { path: path.clone(), by: Obstacle::TwoNames, at: at() });
+                }
+                Err(error) => match Refusal::of(&error) {
+                    Refusal::NotFound | Refusal::NotADirectory => return Ok(Resolved::Missing),
+                    // A name the file system cannot hold does not stand on it.
+                    Refusal::Name => return Ok(Resolved::Missing),
+                    _ => return Err(blocked_or(path, split_text(&at()), "look at", error)),
+                },
+            }
+        }
+        Ok(stat.map_or(Resolved::Missing, |stat| Resolved::Here { disk, stat }))
+    }
+
+    /// The bytes on disk of the directory `path` lies in. Missing directories are made, and made durable.
+    pub(crate) fn make_parents(&self, path: &RelPath) -> Result<Vec<u8>, ApplyError> {
+        let mut dir = Vec::new();
+        let Some(parent) = path.parent() else { return Ok(dir) };
+        let mut text = String::new();
+        for segment in parent.segments() {
+            if !text.is_empty() {
+                text.push('/');
+            }
+            text.push_str(segment);
+            dir = self.directory_in(&dir, segment, path, &text)?;
+        }
+        Ok(dir)
+    }
+
+    fn directory_in(&self, dir: &[u8], segment: &str, path: &RelPath, at: &str) -> Result<Vec<u8>, ApplyError> {
+        let blocked = |by| ApplyError::Blocked { path: path.clone(), by, at: at.to_owned() };
+        // Twice: another thread may make the directory between the look and the mkdir.
+        for _ in 0..2 {
+            let found =
+                find(&*self.disk, dir, segment).map_err(|error| blocked_or(path, at, "make a directory for", error))?;
+            match found {
+                Found::One { name, stat } => {
+                    return match stat.kind {
+                        Kind::Directory => Ok(join(dir, &name)),
+                        Kind::File => Err(blocked(Obstacle::File)),
+                        Kind::Symlink => Err(blocked(Obstacle::Symlink)),
+                        Kind::Special => Err(blocked(Obstacle::Special)),
+                    };
+                }
+                Found::Several => return Err(blocked(Obstacle::TwoNames)),
+                Found::Missing => {
+                    let made = join(dir, segment.as_bytes());
+                    match self.disk.mkdir(&made, NEW_DIR).and_then(|()| self.sync_nearest(dir)) {
+                        Ok(()) => return Ok(made),
+                        Err(error) if Refusal::of(&error) == Refusal::Exists => {}
+                        Err(error) => return Err(blocked_or(path, at, "make a directory for", error)),
+                    }
+                }
+            }
+        }
+        Err(ApplyError::Changed { path: path.clone() })
+    }
+
+    /// Makes the name `path` durable, or that it is gone.
+    pub(crate) fn sync_above(&self, path: &[u8]) -> io::Result<()> {
+        self.sync_nearest(split(path).0)
+    }
+
+    /// Syncs `dir`, or the nearest directory above it that is left: another call may have removed it because it was
+    /// empty, and its entry there is then what has to be durable.
+    pub(crate) fn sync_nearest(&self, mut dir: &[u8]) -> io::Result<()> {
+        loop {
+            match self.disk.sync_dir(dir) {
+                Err(error) if !dir.is_empty() && Refusal::of(&error) == Refusal::NotFound => dir = split(dir).0,
+                other => return other,
+            }
+        }
+    }
+
+    /// Renames to a name that must not exist, in one step where the file system can, else by a second link.
+    pub(crate) fn rename_new(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
+        match self.disk.rename(from, to, Rename::NoReplace) {
+            Err(error) if Refusal::of(&error) == Refusal::Unsupported => {
+                self.disk.link(from, to).map_err(|second| match Refusal::of(&second) {
+                    // No hard links either: what the rename said is the reason.
+                    Refusal::Denied | Refusal::Unsupported => error,
+                    _ => second,
+                })?;
+                self.disk.unlink(from)
+            }
+            other => other,
+        }
+    }
+
+    /// Moves `from` beside `wanted` in the directory `dir`, under `wanted`'s name or the first free variant of it.
+    pub(crate) fn move_beside(&self, from: &[u8], dir: &[u8], wanted: &RelPath) -> Result<RelPath, ApplyError> {
+        for number in 1..=TRIES {
+            let path = if number == 1 { wanted.clone() } else { variant(wanted, &format!(" {number}")) };
+            match self.rename_new(from, &join(dir, path.name().as_bytes())) {
+                Ok(()) => return Ok(path),
+                Err(error) if Refusal::of(&error) == Refusal::Exists => {}
+                Err(error) => return Err(ApplyError::at(&path, "move", error)),
+            }
+        }
+        Err(ApplyError::Changed { path: wanted.clone() })
+    }
+
+    /// Why `to` cannot be made although nothing stands at it by that exact name: the file system holds it already in
+    /// another case or form.
+    pub(crate) fn taken(&self, path: &RelPath, to: &[u8]) -> ApplyError {
+        let (dir, name) = split(to);
+        let mut exact = false;
+        let listed = self.disk.list(dir, &mut |found, _| {
+            exact |= found == name;
+            if exact { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if exact || listed.is_err() {
+            return ApplyError::Changed { path: path.clone() };
+        }
+        ApplyError::NameNotPossible {
+            path: path.clone(),
+            reason: "another name there differs from it only in case or form, and the file system takes them for one"
+                .into(),
+        }
+    }
+}
+
+/// Whether another Unicode form of the name of `path` stands in the directory `dir`.
+pub(crate) fn other_form(disk: &dyn Disk, dir: &[u8], path: &RelPath) -> bool {
+    let decomposed: String = path.name().nfd().collect();
+    decomposed != path.name() && matches!(stat_if_there(disk, &join(dir, decomposed.as_bytes())), Ok(Some(_)))
+}
+
+/// An error met at `at`, on the way to `path`.
+fn blocked_or(path: &RelPath, at: &str, doing: &'static str, error: io::Error) -> ApplyError {
+    let by = match Refusal::of(&error) {
+        Refusal::Symlink => Obstacle::Symlink,
+        Refusal::NotADirectory => Obstacle::File,
+        _ => return ApplyError::at(path, doing, error),
+    };
+    ApplyError::Blocked { path: path.clone(), by, at: at.to_owned() }
+}
+
+/// The directory part of a path's text: where a link in the way stands at the latest.
+fn split_text(at: &str) -> &str {
+    at.rsplit_once('/').map_or(at, |(dir, _)| dir)
+}
+
+/// `path` with `suffix` put before the extension of its name, which is shortened to what file systems hold.
+pub(crate) fn variant(path: &RelPath, suffix: &str) -> RelPath {
+    let name = path.name();
+    let (stem, extension) = match name.rfind('.') {
+        Some(at) if at > 0 && name.len() - at <= 16 => name.split_at(at),
+        _ => (name, ""),
+    };
+    let room = NAME_MAX.saturating_sub(suffix.len() + extension.len());
+    let cut = (0..=room.min(stem.len())).rev().find(|&at| stem.is_char_boundary(at)).unwrap_or(0);
+    // A path at the very limit of its length keeps its name, which is then taken.
+    path.with_name(&format!("{}{suffix}{extension}", &stem[..cut])).unwrap_or_else(|_| path.clone())
+}

@@ -1,0 +1,20 @@
+//! The crate through its public face, on real directories.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test that fails should stop where it fails"
+)]
+
+mod apply;
+mod crash;
+mod faults;
+mod open;
+mod rules;
+mod scan;
+mod scratch;
+mod stage;
+mod trash;
+mod watch;

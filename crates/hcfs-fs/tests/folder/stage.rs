@@ -1,0 +1,88 @@
+use std::os::unix::fs::MetadataExt;
+
+use hcfs_fs::*;
+
+use crate::faults::{ENOSPC, Fault};
+use crate::scratch::*;
+
+#[test]
+fn a_part_is_private_has_its_room_and_can_be_taken_up_again() {
+    let scratch = Scratch::new();
+    let folder = scratch.open();
+    let part = folder.stage("ab-01", 1_000_000).unwrap();
+    part.write_at(b"hello", 600_000).unwrap();
+    drop(part);
+    let meta = std::fs::metadata(scratch.root().join(".hcfs/staged/ab-01")).unwrap();
+    assert_eq!((meta.len(), meta.mode() & 0o777), (1_000_000, 0o600));
+    assert!(meta.blocks() * 512 >= 1_000_000, "the room is reserved");
+    assert!(folder.resume_stage("ab-01", 999).unwrap().is_none(), "another size is another part");
+    let part = folder.resume_stage("ab-01", 1_000_000).unwrap().unwrap();
+    let mut bytes = [0; 5];
+    assert_eq!(part.read_at(&mut bytes, 600_000).unwrap(), 5);
+    assert_eq!(&bytes, b"hello");
+    folder.discard("ab-01").unwrap();
+    folder.discard("ab-01").unwrap();
+    assert!(folder.resume_stage("ab-01", 1_000_000).unwrap().is_none());
+}
+
+#[test]
+fn writes_of_any_length_arrive_whole() {
+    let scratch = Scratch::new();
+    let folder = scratch.open();
+    let content: Vec<u8> = (0..9_000_000_u32).map(|index| index.to_le_bytes()[index as usize % 3]).collect();
+    let part = folder.stage("0a", content.len() as u64).unwrap();
+    for (index, piece) in content.chunks(700_001).enumerate() {
+        part.write_at(piece, index as u64 * 700_001).unwrap();
+    }
+    part.sync().unwrap();
+    assert!(part.write_at(b"x", content.len() as u64).is_err(), "nothing is written past the end");
+    assert_eq!(std::fs::read(scratch.root().join(".hcfs/staged/0a")).unwrap(), content);
+}
+
+#[test]
+fn only_short_hexadecimal_names_are_taken() {
+    let scratch = Scratch::new();
+    let folder = scratch.open();
+    for name in ["", "../a", "a/b", "xyz", &"a".repeat(129)] {
+        assert!(folder.stage(name, 1).is_err(), "{name:?}");
+        assert!(folder.resume_stage(name, 1).is_err(), "{name:?}");
+    }
+}
+
+#[test]
+fn the_reserve_is_kept_free() {
+    let scratch = Scratch::new();
+    let folder = scratch.open();
+    let gib = 1 << 30;
+    *scratch.script.space.lock().unwrap() = Some(Space { free: 100 << 20, total: 100 * gib });
+    match folder.stage("aa", 40 << 20) {
+        Err(ApplyError::NoSpace { needed, free, .. }) => assert_eq!((needed, free), (40 << 20, 36 << 20)),
+        _ => panic!("the last 64 MiB are kept"),
+    }
+    assert!(folder.stage("aa", 36 << 20).is_ok());
+    // On a small disk one hundredth is kept.
+    *scratch.script.space.lock().unwrap() = Some(Space { free: 100 << 20, total: gib });
+    assert!(folder.stage("bb", 89 << 20).is_ok());
+    assert!(folder.stage("cc", 90 << 20).is_err());
+}
+
+#[test]
+fn a_full_disk_has_its_own_kind_and_leaves_no_part() {
+    let scratch = Scratch::new();
+    let folder = scratch.open();
+    // Discarding, measuring and making the file come first.
+    scratch.script.arm(3, Fault::Once(ENOSPC));
+    assert!(matches!(folder.stage("aa", 10), Err(ApplyError::NoSpace { .. })));
+    scratch.script.disarm();
+    assert!(scratch.files(".hcfs/staged").is_empty());
+}
+
+#[test]
+fn sweeping_removes_the_parts_no_hint_names() {
+    let scratch = Scratch::new();
+    let folder = scratch.open();
+    drop((staged(&folder, "aa", "1"), staged(&folder, "bb", "2")));
+    let swept = folder.sweep(&["bb".to_owned()].into()).unwrap();
+    assert_eq!(swept.removed, 1);
+    assert_eq!(scratch.files(".hcfs/staged"), [("bb".to_owned(), "2".to_owned())]);
+}
