@@ -1,0 +1,470 @@
+//! The cases of many paths: directories, renames, clashes, names.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+use hcfs_model::{Row, Rows};
+use hcfs_plan::{
+    Action, Base, Conflict, ConflictKind, Context, Plan, Reason, Resolution, copy_name, is_reserved, plan,
+};
+use hcfs_testkit::{local, path, remote, revision, row, synced};
+use model::lines;
+
+mod model;
+
+fn context() -> Context {
+    Context { baseline: true, device: "laptop".into(), date: "2025-01-31".into(), ..Context::default() }
+}
+
+/// Rows as `("path", "LRS", inode)`.
+fn rows(table: &[(&str, &str, u64)]) -> Rows {
+    let mut rows = Rows::new();
+    for (text, letters, inode) in table {
+        let letters = letters.chars().collect::<Vec<_>>().try_into().unwrap();
+        rows.insert(path(text), row(letters, *inode));
+    }
+    rows
+}
+
+fn plan_of(table: &[(&str, &str, u64)]) -> Plan {
+    plan(&rows(table), &context()).unwrap()
+}
+
+fn expect(table: &[(&str, &str, u64)], actions: &[&str]) {
+    assert_eq!(lines(&plan_of(table)), actions);
+}
+
+/// A row whose agreed file, inode `was`, is replaced by another one with inode `is`.
+fn replaced(is: (char, u64), was: (char, u64)) -> Row {
+    let [is_content, was_content] = [is.0, was.0].map(|letter| u8::try_from(letter).unwrap());
+    Row {
+        local: Some(local(is_content, is.1)),
+        remote: Some(remote(was_content, revision(1, 1))),
+        synced: Some(synced(was_content, revision(1, 1), Some(was.1))),
+    }
+}
+
+/// A row whose agreed content is on disk, and another version on the server.
+fn replaced_there(here: char, there: char) -> Row {
+    row([here, there, here], 0)
+}
+
+#[test]
+fn a_new_file_comes_into_a_directory_that_was_deleted_here() {
+    expect(
+        &[("d/new", "-C-", 0), ("d/old", "-AA", 1), ("d/other", "-BB", 2)],
+        &["Transfer: download d/new", "Delete: delete there d/old", "Delete: delete there d/other"],
+    );
+}
+
+#[test]
+fn the_first_run_with_both_sides_full_joins_by_content_and_deletes_nothing() {
+    expect(
+        &[("both", "AA-", 1), ("differs", "AB-", 2), ("here", "A--", 3), ("there", "-A-", 0)],
+        &[
+            "Settle: adopt both",
+            "Clear: set aside differs as differs (conflict, laptop, 2025-01-31)",
+            "Transfer: upload differs (conflict, laptop, 2025-01-31), new",
+            "Transfer: download differs",
+            "Transfer: upload here, new",
+            "Transfer: download there",
+        ],
+    );
+}
+
+#[test]
+fn a_lost_database_deletes_nothing() {
+    let table = [("a", "A--", 1), ("b", "-B-", 0), ("c", "CC-", 3)];
+    let plan = plan(&rows(&table), &Context { baseline: false, ..context() }).unwrap();
+    assert_eq!(lines(&plan), ["Settle: adopt c", "Transfer: upload a, new", "Transfer: download b"]);
+}
+
+#[test]
+fn a_moved_file_is_renamed_by_its_inode() {
+    expect(&[("a", "-AA", 1), ("b", "A--", 1)], &["RenameRemote: rename there a to b, over 1"]);
+}
+
+#[test]
+fn a_moved_file_is_renamed_by_its_content_alone() {
+    expect(&[("a", "-AA", 1), ("b", "A--", 9)], &["RenameRemote: rename there a to b, over 1"]);
+}
+
+#[test]
+fn a_case_only_rename_is_a_rename() {
+    expect(&[("A.txt", "A--", 1), ("a.txt", "-AA", 1)], &["RenameRemote: rename there a.txt to A.txt, over 1"]);
+    expect(&[("A.txt", "-A-", 0), ("a.txt", "A-A", 1)], &["RenameLocal: rename here a.txt to A.txt"]);
+}
+
+#[test]
+fn a_move_with_an_edit_is_a_rename_and_an_upload_over_it() {
+    let table = [("a", "-AA", 1), ("b", "B--", 1)];
+    expect(&table, &["RenameRemote: rename there a to b, over 1", "Transfer: upload b, after a"]);
+    let plan = plan_of(&table);
+    let upload = plan.actions().find(|action| matches!(action, Action::Upload { .. })).unwrap();
+    let expected = Action::Upload { path: path("b"), local: local(b'B', 1), base: Base::AfterRename(path("a")) };
+    assert_eq!(*upload, expected);
+}
+
+#[test]
+fn the_watcher_tells_of_a_move_with_an_edit_that_made_a_new_inode() {
+    let table = [("d/a", "-AA", 1), ("e/f/a", "B--", 9)];
+    expect(&table, &["Transfer: upload e/f/a, new", "Delete: delete there d/a"]);
+    // The file went to another name, and then its directory moved.
+    let moved = vec![(path("d/a"), path("e/x")), (path("e/x"), path("g/a")), (path("g"), path("e/f"))];
+    let plan = plan(&rows(&table), &Context { moved, ..context() }).unwrap();
+    let expected = ["RenameRemote: rename there d/a to e/f/a, over 1", "Transfer: upload e/f/a, after d/a"];
+    assert_eq!(lines(&plan), expected);
+}
+
+#[test]
+fn what_the_watcher_saw_goes_before_inodes_and_contents() {
+    let table = [("a", "-AA", 1), ("b", "-AA", 2), ("x", "A--", 1), ("y", "A--", 2)];
+    expect(&table, &["RenameRemote: rename there a to x, over 1", "RenameRemote: rename there b to y, over 1"]);
+    let moved = vec![(path("a"), path("y")), (path("b"), path("x"))];
+    let plan = plan(&rows(&table), &Context { moved, ..context() }).unwrap();
+    assert_eq!(
+        lines(&plan),
+        ["RenameRemote: rename there a to y, over 1", "RenameRemote: rename there b to x, over 1"]
+    );
+}
+
+#[test]
+fn what_the_watcher_saw_of_files_that_are_there_means_nothing() {
+    let moved = vec![(path("a"), path("b")), (path("b"), path("b")), (path("gone"), path("a"))];
+    let context = Context { moved, ..context() };
+    let plan = plan(&rows(&[("a", "BAA", 1), ("b", "C--", 2)]), &context).unwrap();
+    assert_eq!(lines(&plan), ["Transfer: upload a, over 1", "Transfer: upload b, new"]);
+}
+
+#[test]
+fn equal_contents_are_paired_by_the_end_of_their_paths_if_at_all() {
+    expect(
+        &[
+            ("d/empty", "-AA", 1),
+            ("d/sub/empty", "-AA", 2),
+            ("d/x", "-AA", 3),
+            ("e/empty", "A--", 11),
+            ("e/sub/empty", "A--", 12),
+        ],
+        &[
+            "RenameRemote: rename there d/empty to e/empty, over 1",
+            "RenameRemote: rename there d/sub/empty to e/sub/empty, over 1",
+            "Delete: delete there d/x",
+        ],
+    );
+    expect(
+        &[("a", "-AA", 1), ("b", "-AA", 2), ("x", "A--", 11)],
+        &["Transfer: upload x, new", "Delete: delete there a", "Delete: delete there b"],
+    );
+}
+
+#[test]
+fn among_equal_contents_inodes_tell() {
+    expect(
+        &[("a", "-AA", 1), ("b", "-AA", 2), ("x", "A--", 2)],
+        &["RenameRemote: rename there b to x, over 1", "Delete: delete there a"],
+    );
+}
+
+#[test]
+fn a_file_edited_there_is_not_renamed() {
+    let plan = plan_of(&[("a", "-BA", 1), ("b", "A--", 1)]);
+    assert_eq!(lines(&plan), ["Transfer: download a", "Transfer: upload b, new"]);
+    assert_eq!(plan.conflicts[0].kind, ConflictKind::DeletedHereModifiedThere);
+}
+
+#[test]
+fn a_target_taken_there_is_no_target() {
+    let plan = plan_of(&[("a", "-AA", 1), ("b", "AB-", 1)]);
+    assert_eq!(plan.conflicts[0].kind, ConflictKind::BothCreated);
+    assert!(lines(&plan).contains(&"Delete: delete there a".to_owned()));
+}
+
+#[test]
+fn a_file_moved_over_another_is_an_edit_and_a_deletion() {
+    let mut rows = rows(&[("a", "-AA", 1)]);
+    rows.insert(path("b"), replaced(('A', 1), ('B', 2)));
+    let plan = plan(&rows, &context()).unwrap();
+    assert_eq!(lines(&plan), ["Transfer: upload b, over 1", "Delete: delete there a"]);
+}
+
+#[test]
+fn an_editor_that_moves_a_file_out_and_writes_it_anew_has_edited_it() {
+    let mut rows = rows(&[("a~", "A--", 1)]);
+    rows.insert(path("a"), replaced(('B', 2), ('A', 1)));
+    let moved = vec![(path("a"), path("a~"))];
+    let plan = plan(&rows, &Context { moved, ..context() }).unwrap();
+    assert_eq!(lines(&plan), ["Transfer: upload a, over 1", "Transfer: upload a~, new"]);
+}
+
+#[test]
+fn a_chain_of_renames_starts_from_its_end() {
+    let mut here = rows(&[("a", "-AA", 1), ("c", "B--", 2)]);
+    here.insert(path("b"), replaced(('A', 1), ('B', 2)));
+    let expected = ["RenameRemote: rename there b to c, over 1", "RenameRemote: rename there a to b, over 1"];
+    assert_eq!(lines(&plan(&here, &context()).unwrap()), expected);
+
+    let mut there = rows(&[("a", "A-A", 1), ("c", "-B-", 0)]);
+    there.insert(path("b"), replaced_there('B', 'A'));
+    let expected = ["RenameLocal: rename here b to c", "RenameLocal: rename here a to b"];
+    assert_eq!(lines(&plan(&there, &context()).unwrap()), expected);
+}
+
+#[test]
+fn a_swap_and_a_cycle_go_over_a_temporary_name() {
+    let swap = Rows::from([(path("d/a"), replaced(('B', 2), ('A', 1))), (path("d/b"), replaced(('A', 1), ('B', 2)))]);
+    let expected = [
+        "RenameRemote: rename there d/a to .hcfs-rename-0~a, over 1",
+        "RenameRemote: rename there d/b to d/a, over 1",
+        "RenameRemote: rename there .hcfs-rename-0~a to d/b, after d/a",
+    ];
+    assert_eq!(lines(&plan(&swap, &context()).unwrap()), expected);
+
+    let cycle = Rows::from([
+        (path("a"), replaced_there('A', 'C')),
+        (path("b"), replaced_there('B', 'A')),
+        (path("c"), replaced_there('C', 'B')),
+    ]);
+    let expected = [
+        "RenameLocal: rename here a to .hcfs-rename-0~a",
+        "RenameLocal: rename here c to a",
+        "RenameLocal: rename here b to c",
+        "RenameLocal: rename here .hcfs-rename-0~a to b",
+    ];
+    assert_eq!(lines(&plan(&cycle, &context()).unwrap()), expected);
+}
+
+#[test]
+fn a_swap_that_was_cut_off_is_finished_from_its_temporary_name() {
+    // The version of `a` is at the temporary name; that of `b` still is where it was.
+    let mut there = rows(&[(".hcfs-rename-0~a", "-A-", 0), ("a", "B-A", 2)]);
+    there.insert(path("b"), replaced(('A', 1), ('B', 2)));
+    let expected =
+        ["RenameRemote: rename there b to a, over 1", "RenameRemote: rename there .hcfs-rename-0~a to b, over 2"];
+    assert_eq!(lines(&plan(&there, &context()).unwrap()), expected);
+
+    let mut here = rows(&[(".hcfs-rename-0~a", "A--", 1), ("a", "-BA", 0)]);
+    here.insert(path("b"), replaced_there('B', 'A'));
+    let expected = ["RenameLocal: rename here b to a", "RenameLocal: rename here .hcfs-rename-0~a to b"];
+    assert_eq!(lines(&plan(&here, &context()).unwrap()), expected);
+}
+
+#[test]
+fn what_was_left_at_a_temporary_name_goes_before_equal_contents() {
+    let table = [(".hcfs-rename-0~a", "-A-", 0), ("b", "-AA", 2), ("c", "A--", 9)];
+    let expected = ["RenameRemote: rename there .hcfs-rename-0~a to c, over 2", "Delete: delete there b"];
+    expect(&table, &expected);
+    let moved = vec![(path("b"), path("c"))];
+    assert_eq!(lines(&plan(&rows(&table), &Context { moved, ..context() }).unwrap()), expected);
+    expect(
+        &[(".hcfs-rename-0~a", "A--", 1), ("b", "-AA", 2), ("c", "-A-", 0), ("d", "-A-", 0)],
+        &["RenameLocal: rename here .hcfs-rename-0~a to c", "Transfer: download d", "Delete: delete there b"],
+    );
+}
+
+#[test]
+fn a_file_becomes_a_directory_with_itself_inside_and_the_reverse() {
+    expect(&[("p", "-AA", 1), ("p/x", "A--", 1)], &["RenameRemote: rename there p to p/x, over 1"]);
+    let over = ["RenameLocal: rename here p to .hcfs-rename-0~p", "RenameLocal: rename here .hcfs-rename-0~p to p/x"];
+    expect(&[("p", "A-A", 1), ("p/x", "-A-", 0)], &over);
+    let over = ["RenameLocal: rename here p/x to .hcfs-rename-0~x", "RenameLocal: rename here .hcfs-rename-0~x to p"];
+    expect(&[("p", "-A-", 0), ("p/x", "A-A", 1)], &over);
+}
+
+#[test]
+fn a_moved_directory_of_many_files_moves_no_content() {
+    let mut here = Rows::new();
+    let mut there = Rows::new();
+    for number in 0..1000_u64 {
+        let letter = char::from(b'A' + u8::try_from(number % 20).unwrap());
+        here.insert(path(&format!("old/{number}")), row(['-', letter, letter], number));
+        here.insert(path(&format!("new/{number}")), row([letter, '-', '-'], number));
+        there.insert(path(&format!("old/{number}")), row([letter, '-', letter], number));
+        there.insert(path(&format!("new/{number}")), row(['-', letter, '-'], 0));
+    }
+    for (rows, verb) in [(here, "rename there"), (there, "rename here")] {
+        let plan = plan(&rows, &context()).unwrap();
+        assert_eq!(plan.stages.len(), 1);
+        assert!(plan.holds.is_empty());
+        let found = lines(&plan);
+        assert_eq!(found.len(), 1000);
+        for line in found {
+            let (from, to) = line.split_once(" old/").unwrap().1.split_once(" to new/").unwrap();
+            assert!(line.contains(verb) && to.trim_end_matches(", over 1") == from, "{line}");
+        }
+    }
+}
+
+#[test]
+fn directories_moved_into_one_another_end_as_one_order_of_renames() {
+    // The other device moved `a` into `b` and came first; this one moved `b` into `a`.
+    expect(
+        &[("a/b/y", "B--", 2), ("a/x", "A-A", 1), ("b/a/x", "-A-", 0), ("b/y", "-BB", 2)],
+        &["RenameRemote: rename there b/y to a/b/y, over 1", "RenameLocal: rename here a/x to b/a/x"],
+    );
+}
+
+#[test]
+fn the_name_is_cleared_before_a_directory_takes_it_and_the_reverse() {
+    expect(&[("p", "-AA", 1), ("p/x", "B--", 2)], &["Clear: delete there p", "Transfer: upload p/x, new"]);
+    expect(&[("p", "A-A", 1), ("p/x", "-B-", 0)], &["Clear: delete here p", "Transfer: download p/x"]);
+    expect(&[("p", "-B-", 0), ("p/x/y", "A-A", 1)], &["Clear: delete here p/x/y", "Transfer: download p"]);
+    // Signs that sort before the slash do not hide a row from the one above it.
+    expect(
+        &[("p", "A-A", 1), ("p!", "AAA", 2), ("p-", "AAA", 3), ("p/x", "-B-", 0)],
+        &["Clear: delete here p", "Transfer: download p/x"],
+    );
+}
+
+fn only_conflict(plan: &Plan) -> &Conflict {
+    assert_eq!(plan.conflicts.len(), 1, "{:?}", plan.conflicts);
+    &plan.conflicts[0]
+}
+
+#[test]
+fn a_file_gives_way_to_a_directory_and_is_kept_beside_it() {
+    let copy = "p (conflict, laptop, 2025-01-31)";
+    let aside = format!("Clear: set aside p as {copy}");
+    let sent = format!("Transfer: upload {copy}, new");
+    let moved = format!("RenameRemote: rename there p to {copy}, over 1");
+    let moved_new = format!("RenameRemote: rename there p to {copy}, over 2");
+    for (letters, below, expected) in [
+        ("A--", "-B-", vec![&*aside, &*sent, "Transfer: download p/x"]),
+        ("A-B", "-B-", vec!["Settle: forget p", &*aside, &*sent, "Transfer: download p/x"]),
+        ("-A-", "B--", vec![&*moved_new, "Transfer: upload p/x, new"]),
+        ("AAA", "-B-", vec![&*aside, &*moved, "Transfer: download p/x"]),
+        ("ABA", "-C-", vec!["Clear: delete here p", &*moved_new, "Transfer: download p/x"]),
+    ] {
+        let plan = plan_of(&[("p", letters, 1), ("p/x", below, 2)]);
+        assert_eq!(lines(&plan), expected, "{letters}");
+        let conflict = only_conflict(&plan);
+        assert_eq!((conflict.kind, conflict.resolution), (ConflictKind::FileAndDirectory, Resolution::KeepBoth));
+        assert_eq!(conflict.copy, Some(path(copy)));
+    }
+}
+
+#[test]
+fn an_edited_file_that_gives_way_keeps_its_history_and_two_versions_get_two_names() {
+    let plan = plan_of(&[("p", "BAA", 1), ("p/x", "-C-", 0)]);
+    let copy = "p (conflict, laptop, 2025-01-31)";
+    let expected = [
+        format!("Clear: set aside p as {copy}"),
+        format!("RenameRemote: rename there p to {copy}, over 1"),
+        format!("Transfer: upload {copy}, after p"),
+        "Transfer: download p/x".to_owned(),
+    ];
+    assert_eq!(lines(&plan), expected);
+    let plan = plan_of(&[("p", "BC-", 1), ("p/x", "-C-", 0)]);
+    let expected = [
+        format!("Clear: set aside p as {copy}"),
+        format!("RenameRemote: rename there p to {copy} 2, over 2"),
+        format!("Transfer: upload {copy}, new"),
+        "Transfer: download p/x".to_owned(),
+    ];
+    assert_eq!(lines(&plan), expected);
+}
+
+#[test]
+fn nothing_is_removed_for_what_waits_behind_a_file_that_cannot_be_moved() {
+    let table = [("p", "A--", 1), ("p/x", "-B-", 0)];
+    for (which, reported) in [("p", "p/x"), ("p/x", "p")] {
+        let mut context = context();
+        // A problem below a file's path is its own row alone.
+        context.blocked.insert(path(which));
+        let plan = plan(&rows(&table), &context).unwrap();
+        assert!(plan.is_empty(), "{plan:?}");
+        let by_path: std::collections::BTreeMap<_, _> = plan.reported.into_iter().collect();
+        assert_eq!(by_path[&path(which)], Reason::Blocked);
+        if which == "p/x" {
+            assert_eq!(by_path[&path(reported)], Reason::InTheWay { by: path(which) });
+        }
+    }
+}
+
+#[test]
+fn an_open_conflict_keeps_its_place() {
+    let mut context = context();
+    context.decided.insert(path("p"), Resolution::Skip);
+    for letters in ["AB-", "A--"] {
+        let plan = plan(&rows(&[("p", letters, 1), ("p/x", "-C-", 0)]), &context).unwrap();
+        assert!(plan.is_empty(), "{letters}: {plan:?}");
+        assert!(plan.reported.contains(&(path("p/x"), Reason::InTheWay { by: path("p") })), "{letters}");
+    }
+}
+
+#[test]
+fn a_rename_onto_a_place_that_is_not_free_does_not_happen() {
+    let mut context = context();
+    context.policy.max_delete.files = 0;
+    context.policy.max_delete.percent = 0;
+    // `p` waits as a deletion; what would be renamed below it waits too, on both ends.
+    let table = [("a", "B-B", 2), ("p", "A-A", 1), ("p/x", "-B-", 0)];
+    let plan = plan(&rows(&table), &context).unwrap();
+    assert!(plan.is_empty(), "{plan:?}");
+    assert_eq!(plan.holds.len(), 1);
+    let by = || Reason::InTheWay { by: path("p") };
+    assert_eq!(plan.reported, [(path("a"), by()), (path("p/x"), by())]);
+}
+
+#[test]
+fn what_was_to_be_renamed_and_is_not_stays_in_the_way_of_others() {
+    let mut context = context();
+    context.policy.max_delete.files = 0;
+    context.policy.max_delete.percent = 0;
+    let table = [("a", "-AA", 1), ("a/y", "C--", 3), ("p", "-BB", 2), ("p/x", "A--", 1)];
+    let plan = plan(&rows(&table), &context).unwrap();
+    assert!(plan.is_empty(), "{plan:?}");
+    assert_eq!(plan.holds[0].examples, [path("p")]);
+    let by = |text| Reason::InTheWay { by: path(text) };
+    assert_eq!(plan.reported, [(path("a"), by("p")), (path("a/y"), by("a")), (path("p/x"), by("p"))]);
+}
+
+fn copy_of(text: &str, context: &Context) -> String {
+    let plan = plan(&rows(&[(text, "AB-", 1)]), context).unwrap();
+    only_conflict(&plan).copy.clone().unwrap().to_string()
+}
+
+#[test]
+fn conflict_copies_have_names_that_fit_and_tell() {
+    let long = "é".repeat(120);
+    for (text, device, copy) in [
+        ("d/a.tar.gz", "laptop", "d/a.tar (conflict, laptop, 2025-01-31).gz"),
+        (".profile", "laptop", ".profile (conflict, laptop, 2025-01-31)"),
+        ("a.not an extension", "laptop", "a.not an extension (conflict, laptop, 2025-01-31)"),
+        ("a", "../../etc/\0x\\", "a (conflict, ..-..-etc--x-, 2025-01-31)"),
+        ("a", "", "a (conflict, device, 2025-01-31)"),
+        ("a", "..", "a (conflict, device, 2025-01-31)"),
+        ("a", "e\u{301}", "a (conflict, \u{e9}, 2025-01-31)"),
+    ] {
+        let context = Context { device: device.into(), ..context() };
+        assert_eq!(copy_of(text, &context), copy);
+        assert_eq!(copy_name(&path(text), device, "2025-01-31"), path(copy));
+        assert!(is_reserved(&path(copy)));
+    }
+    let name = copy_of(&format!("d/{long}.txt"), &context());
+    assert!(name.len() <= 255 + 2 && name.len() > 250, "{}", name.len());
+    assert!(name.ends_with("é (conflict, laptop, 2025-01-31).txt"), "{name}");
+    let device = "x".repeat(5000);
+    let name = copy_of(&format!("{long}.txt"), &Context { device, ..context() });
+    assert!(name.len() <= 255 && name.ends_with(", 2025-01-31).txt"), "{name}");
+}
+
+#[test]
+fn a_copy_goes_further_up_when_the_path_would_grow_beyond_its_limit() {
+    let deep = format!("{}/{}", "d".repeat(200), vec!["e".repeat(200); 19].join("/"));
+    let text = format!("{deep}/{}", "f".repeat(4096 - deep.len() - 1));
+    let copy = copy_of(&text, &context());
+    assert!(copy.len() <= 4096);
+    assert!(copy.ends_with(" (conflict, laptop, 2025-01-31)"), "{copy}");
+}
+
+#[test]
+fn a_name_that_exists_is_not_given_again() {
+    let first = "a (conflict, laptop, 2025-01-31).txt";
+    let reserved = [path(first), path("a (conflict, laptop, 2025-01-31) 2.txt/inside")].into_iter().collect();
+    let known = Context { reserved, ..context() };
+    assert_eq!(copy_of("a.txt", &known), "a (conflict, laptop, 2025-01-31) 3.txt");
+    let plan = plan_of(&[("a.txt", "AB-", 1), (first, "AAA", 2)]);
+    assert_eq!(only_conflict(&plan).copy, Some(path("a (conflict, laptop, 2025-01-31) 2.txt")));
+    let inside = format!("{first}/inside");
+    let plan = plan_of(&[("a.txt", "AB-", 1), (&inside, "AAA", 2)]);
+    assert_eq!(only_conflict(&plan).copy, Some(path("a (conflict, laptop, 2025-01-31) 2.txt")));
+}
