@@ -84,7 +84,9 @@ pub type LogPage = Vec<Event>;
 /// What a folder can be told. Each carries where its answer goes.
 pub(crate) enum Command {
     /// Look at disk and server now.
-    Scan { full: bool },
+    Scan {
+        full: bool,
+    },
     Pause,
     Resume,
     /// One cycle, answered when it has ended.
@@ -92,18 +94,45 @@ pub(crate) enum Command {
     DryRun(oneshot::Sender<Result<Plan, CommandError>>),
     Conflicts(oneshot::Sender<Vec<OpenConflict>>),
     Holds(oneshot::Sender<Vec<OpenHold>>),
-    Log { since: u64, limit: usize, reply: oneshot::Sender<LogPage> },
-    Resolve { id: u64, resolution: Resolution, reply: oneshot::Sender<Result<(), CommandError>> },
-    SettleHold { id: u64, accept: bool, reply: oneshot::Sender<Result<(), CommandError>> },
-    List { below: Option<RelPath>, reply: oneshot::Sender<Result<Vec<(RelPath, RemoteEntry)>, CommandError>> },
+    Log {
+        since: u64,
+        limit: usize,
+        reply: oneshot::Sender<LogPage>,
+    },
+    Resolve {
+        id: u64,
+        resolution: Resolution,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    SettleHold {
+        id: u64,
+        accept: bool,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    List {
+        below: Option<RelPath>,
+        reply: oneshot::Sender<Result<Vec<(RelPath, RemoteEntry)>, CommandError>>,
+    },
     Read {
         path: RelPath,
         bytes: Option<std::ops::Range<u64>>,
         reply: oneshot::Sender<Result<RemoteFile, CommandError>>,
     },
-    Put { path: RelPath, source: std::fs::File, replace: bool, reply: oneshot::Sender<Result<(), CommandError>> },
-    Remove { path: RelPath, reply: oneshot::Sender<Result<(), CommandError>> },
-    Move { from: RelPath, to: RelPath, reply: oneshot::Sender<Result<(), CommandError>> },
+    Put {
+        path: RelPath,
+        source: std::fs::File,
+        replace: bool,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    Remove {
+        path: RelPath,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    Move {
+        from: RelPath,
+        to: RelPath,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
     Stop,
 }
 
@@ -231,11 +260,7 @@ impl FolderHandle {
     ///
     /// # Errors
     /// No such file, or what kept it from being opened.
-    pub async fn read(
-        &self,
-        path: RelPath,
-        bytes: Option<std::ops::Range<u64>>,
-    ) -> Result<RemoteFile, CommandError> {
+    pub async fn read(&self, path: RelPath, bytes: Option<std::ops::Range<u64>>) -> Result<RemoteFile, CommandError> {
         self.ask(|reply| Command::Read { path, bytes, reply }).await?
     }
 

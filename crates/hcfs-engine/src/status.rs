@@ -169,6 +169,27 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    const ALL: [Self; 12] = [
+        Self::Uploaded,
+        Self::Downloaded,
+        Self::RenamedHere,
+        Self::RenamedThere,
+        Self::DeletedHere,
+        Self::DeletedThere,
+        Self::Adopted,
+        Self::Conflict,
+        Self::Resolved,
+        Self::Held,
+        Self::Problem,
+        Self::State,
+    ];
+
+    /// The kind with a stable text; [`EventKind::State`] for one that a newer program wrote.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).unwrap_or(Self::State)
+    }
+
     /// The stable text, in snake case.
     #[must_use]
     pub fn as_str(self) -> &'static str {

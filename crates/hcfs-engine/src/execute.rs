@@ -1,0 +1,365 @@
+//! Carrying out a plan, stage by stage, and recording what became of each action.
+//!
+//! An action that fails says what that means ([`Failure`]): look again, leave this path alone for a while, or stop the
+//! cycle. What succeeded is recorded in one transaction for all that ended at the same time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use hcfs_fs::Displaced;
+use hcfs_model::{FileId, LocalEntry, RelPath, RemoteEntry, SyncedEntry};
+use hcfs_plan::{Action, Base, Plan, Stage, StageKind};
+use hcfs_state::{Known, Settled};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::failure::{Failure, keeps_changing};
+use crate::journal::event;
+use crate::session::{Session, Stop};
+use crate::status::{Direction, Event, EventKind, FolderState};
+use crate::transfer::{DownloadJob, Note, Received, Tools, UploadJob, download, upload};
+
+/// How often progress is shown while files are in flight.
+const SHOWN: Duration = Duration::from_millis(200);
+/// How long uploads wait after the server said that the account is over its quota.
+const QUOTA_PAUSE: Duration = Duration::from_secs(300);
+
+/// What became of an action: what to record and to tell, or why it was not done.
+pub(crate) struct Ended {
+    pub(crate) path: RelPath,
+    pub(crate) direction: Option<Direction>,
+    pub(crate) result: Result<Done, Failure>,
+}
+
+/// What an action that was done leaves to record.
+#[derive(Default)]
+pub(crate) struct Done {
+    pub(crate) settled: Vec<Settled>,
+    pub(crate) events: Vec<Event>,
+    /// A path where something unexpected was found and kept.
+    pub(crate) look: Option<RelPath>,
+}
+
+/// Where the rows that this plan renamed on the server are now.
+pub(crate) type Renamed = BTreeMap<RelPath, RemoteEntry>;
+
+impl Session {
+    /// Carries out a plan, and says whether any of it could be begun: over quota, uploads are not.
+    ///
+    /// # Errors
+    /// What stops the folder as a whole, or a command that breaks it off.
+    pub(crate) async fn execute(&mut self, plan: &Plan) -> Result<bool, Stop> {
+        if plan.actions().all(|action| matches!(action, Action::Upload { .. }) && self.is_over_quota()) {
+            return Ok(false);
+        }
+        self.announce(plan);
+        let mut renamed = Renamed::new();
+        for stage in &plan.stages {
+            match stage.kind {
+                StageKind::Settle => self.settle_rows(stage)?,
+                StageKind::RenameRemote => self.rename_there(stage, &mut renamed).await?,
+                StageKind::RenameLocal => self.rename_here(stage).await?,
+                StageKind::Clear | StageKind::Delete => {
+                    self.set_aside(stage, plan).await?;
+                    self.delete_here(stage).await?;
+                    self.side_by_side(stage, &renamed).await?;
+                }
+                StageKind::Transfer => self.side_by_side(stage, &renamed).await?,
+            }
+            let ended = stage.actions.len() as u64;
+            self.board.update(|status| status.pending = status.pending.saturating_sub(ended));
+        }
+        Ok(true)
+    }
+
+    /// Whether uploads wait because the account is over its quota.
+    pub(crate) fn is_over_quota(&self) -> bool {
+        self.over_quota_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Shows how much there is to do.
+    fn announce(&mut self, plan: &Plan) {
+        let (mut up, mut down, mut count) = (0, 0, 0);
+        for action in plan.actions() {
+            count += 1;
+            match action {
+                Action::Upload { local, .. } => up += local.fingerprint.size,
+                Action::Download { remote, .. } => down += remote.size,
+                _ => {}
+            }
+        }
+        self.board.update(|status| {
+            status.state = FolderState::Syncing;
+            status.trouble = None;
+            (status.pending, status.pending_up, status.pending_down) = (count, up, down);
+        });
+    }
+
+    /// Records agreements that move no bytes.
+    fn settle_rows(&mut self, stage: &Stage) -> Result<(), Stop> {
+        let now = self.clock.now();
+        let (mut settled, mut events) = (Vec::new(), Vec::new());
+        for action in &stage.actions {
+            match action {
+                Action::Adopt { path, local, remote } => {
+                    settled.push(Settled::Synced {
+                        path: path.clone(),
+                        local: None,
+                        remote: remote.clone(),
+                        synced: synced(remote, Some(local)),
+                    });
+                    events.push(event(now, EventKind::Adopted, path, "both sides have the same content".to_owned()));
+                }
+                Action::Forget { path } => settled.push(Settled::Forgotten { path: path.clone() }),
+                _ => {}
+            }
+        }
+        self.record(&settled, events)
+    }
+
+    /// Runs transfers and deletions on the server side by side.
+    async fn side_by_side(&mut self, stage: &Stage, renamed: &Renamed) -> Result<(), Stop> {
+        let (notes, mut noted) = mpsc::channel(64);
+        let tools = self.tools_with(notes);
+        let mut queue = stage.actions.iter();
+        let mut running: FuturesUnordered<BoxFuture<'static, Ended>> = FuturesUnordered::new();
+        let mut tick = tokio::time::interval(SHOWN);
+        loop {
+            while running.len() < self.spec.transfers.max(1) {
+                let Some(action) = queue.next() else { break };
+                running.extend(self.begin(&tools, action, renamed)?);
+            }
+            if running.is_empty() {
+                return Ok(());
+            }
+            let news = async {
+                tokio::select! {
+                    Some(ended) = running.next() => News::Ended(ended),
+                    Some(note) = noted.recv() => News::Note(note),
+                    _ = tick.tick() => News::Tick,
+                }
+            };
+            match self.attend(news).await? {
+                News::Ended(first) => {
+                    let mut ended = vec![first];
+                    while let Some(Some(next)) = running.next().now_or_never() {
+                        ended.push(next);
+                    }
+                    while let Ok(note) = noted.try_recv() {
+                        self.keep(note)?;
+                    }
+                    self.end(ended).await?;
+                }
+                News::Note(note) => self.keep(note)?,
+                News::Tick => self.board.show(),
+            }
+        }
+    }
+
+    /// Starts one action; `None` for those that are not for now, or are carried out elsewhere.
+    fn begin(
+        &mut self,
+        tools: &Arc<Tools>,
+        action: &Action,
+        renamed: &Renamed,
+    ) -> Result<Option<BoxFuture<'static, Ended>>, Stop> {
+        let tools = Arc::clone(tools);
+        Ok(match action {
+            Action::Upload { path, local, base } => {
+                if self.is_over_quota() {
+                    return Ok(None);
+                }
+                let base = match base {
+                    Base::New => None,
+                    Base::At(remote) => Some(remote.clone()),
+                    // The rename failed: the next plan knows what is where.
+                    Base::AfterRename(from) if !renamed.contains_key(from) => return Ok(None),
+                    Base::AfterRename(from) => renamed.get(from).cloned(),
+                };
+                let seq = self.next_seq(path, base.as_ref())?;
+                let hint = self.store.upload_hint(path).map_err(Stop::state)?;
+                let progress = self.board.begin(path.clone(), Direction::Up, local.fingerprint.size);
+                let job = UploadJob { path: path.clone(), local: local.clone(), base, seq, hint, source: None };
+                Some(run_upload(tools, job, progress).boxed())
+            }
+            Action::Download { path, remote, replaces } => {
+                let hint = self.store.download_hint(path).map_err(Stop::state)?;
+                let progress = self.board.begin(path.clone(), Direction::Down, remote.size);
+                let aside = self.copy_name(path);
+                let job =
+                    DownloadJob { path: path.clone(), remote: remote.clone(), replaces: replaces.clone(), hint, aside };
+                Some(run_download(tools, job, progress).boxed())
+            }
+            Action::DeleteRemote { path, remote } => Some(run_delete(tools, path.clone(), remote.clone()).boxed()),
+            _ => None,
+        })
+    }
+
+    /// The number of a file's next version: above the one it replaces, and above every one seen under its name, so that
+    /// a file that is made again is no rollback for the other devices.
+    pub(crate) fn next_seq(&self, path: &RelPath, base: Option<&RemoteEntry>) -> Result<u64, Stop> {
+        let id = base.map_or_else(|| FileId::of_path(path.as_str()), |base| base.file_id);
+        let seen = self.store.seen(&id).map_err(Stop::state)?.map_or(0, |seen| seen.revision.seq);
+        Ok(seen.max(base.map_or(0, |base| base.revision.seq)).saturating_add(1))
+    }
+
+    /// Keeps what a transfer wants to find after a restart.
+    fn keep(&mut self, note: Note) -> Result<(), Stop> {
+        match note {
+            Note::Upload(path, hint) => self.store.put_upload_hint(&path, &hint),
+            Note::Download(path, hint) => self.store.put_download_hint(&path, &hint),
+            Note::Forget(path) => self.store.remove_hints(&path),
+        }
+        .map_err(Stop::state)
+    }
+
+    /// Records actions that ended at the same time.
+    pub(crate) async fn end(&mut self, ended: Vec<Ended>) -> Result<(), Stop> {
+        let (mut settled, mut events) = (Vec::new(), Vec::new());
+        let mut failed = Vec::new();
+        for Ended { path, direction, result } in ended {
+            if let Some(direction) = direction {
+                self.board.end(&path, direction, result.is_ok());
+            }
+            match result {
+                Ok(done) => {
+                    self.blocked.heal(&path);
+                    settled.extend(done.settled);
+                    events.extend(done.events);
+                    done.look.into_iter().for_each(|path| self.wants.below(path));
+                }
+                Err(failure) => failed.push((path, failure)),
+            }
+        }
+        self.record(&settled, events)?;
+        self.board.show();
+        for (path, failure) in failed {
+            self.heed_failure(&path, failure).await?;
+        }
+        Ok(())
+    }
+
+    /// Draws the consequences of a failure.
+    pub(crate) async fn heed_failure(&mut self, path: &RelPath, failure: Failure) -> Result<(), Stop> {
+        match failure {
+            Failure::MovedHere => {
+                self.wants.below(path.clone());
+                self.blocked.changing(path, keeps_changing(path), self.seed);
+            }
+            Failure::MovedThere => {
+                self.wants.remote();
+                self.blocked.changing(path, keeps_changing(path), self.seed);
+            }
+            Failure::Changing => {
+                self.wants.below(path.clone());
+                self.blocked.changing(path, keeps_changing(path), self.seed);
+            }
+            Failure::Path(problem) => {
+                tracing::debug!(%path, code = %problem.code, "an action failed");
+                self.blocked.fail(path, problem, self.seed);
+            }
+            Failure::OverQuota(error) => {
+                self.over_quota_until = Some(Instant::now() + QUOTA_PAUSE);
+                self.board.update(|status| {
+                    status.trouble = Some((error.kind.to_string(), error.hint().to_owned()));
+                });
+            }
+            Failure::Unavailable(error) => {
+                // One file the server cannot serve must not stop the others, a server that is down must.
+                let remote = Arc::clone(&self.remote);
+                if self.attend(async move { remote.folders().await }).await?.is_err() {
+                    return Err(Stop::remote(&error));
+                }
+                let problem = hcfs_model::Problem {
+                    path: Some(path.clone()),
+                    code: hcfs_model::ProblemCode::ServerError,
+                    message: format!("\"{path}\" is not in step: {}", error.kind),
+                    hint: error.hint().to_owned(),
+                };
+                self.blocked.fail(path, problem, self.seed);
+            }
+            Failure::Folder(stop) => return Err(stop),
+        }
+        Ok(())
+    }
+}
+
+/// What a stage waits for.
+enum News {
+    Ended(Ended),
+    Note(Note),
+    Tick,
+}
+
+/// The agreement on a version.
+pub(crate) fn synced(remote: &RemoteEntry, local: Option<&LocalEntry>) -> SyncedEntry {
+    SyncedEntry {
+        hash: remote.hash,
+        size: remote.size,
+        file_id: remote.file_id,
+        revision: remote.revision,
+        inode: local.map(|local| local.fingerprint.inode),
+    }
+}
+
+async fn run_upload(tools: Arc<Tools>, job: UploadJob, progress: crate::board::Progress) -> Ended {
+    let (path, local) = (job.path.clone(), job.local.clone());
+    let clock = Arc::clone(&tools.clock);
+    let result = upload(tools, job, progress).await.map(|remote| Done {
+        settled: vec![Settled::Synced {
+            path: path.clone(),
+            local: None,
+            synced: synced(&remote, Some(&local)),
+            remote,
+        }],
+        events: vec![event(clock.now(), EventKind::Uploaded, &path, format!("{} bytes sent", local.fingerprint.size))],
+        look: None,
+    });
+    Ended { path, direction: Some(Direction::Up), result }
+}
+
+async fn run_download(tools: Arc<Tools>, job: DownloadJob, progress: crate::board::Progress) -> Ended {
+    let (path, remote) = (job.path.clone(), job.remote.clone());
+    let clock = Arc::clone(&tools.clock);
+    let result = download(tools, job, progress).await.map(|received| {
+        let Received { local, hashed_at, displaced } = received;
+        let mut events =
+            vec![event(clock.now(), EventKind::Downloaded, &path, format!("{} bytes received", remote.size))];
+        let kept = match displaced {
+            Displaced::Nothing | Displaced::Trashed { .. } => None,
+            Displaced::Conflict(copy) => {
+                let text = format!("it changed at the last moment; that version is kept as \"{}\"", copy.name());
+                events.push(event(clock.now(), EventKind::Conflict, &path, text));
+                Some(copy)
+            }
+            Displaced::ConflictInTrash { .. } => {
+                let text = "it changed at the last moment; that version is in the trash".to_owned();
+                events.push(event(clock.now(), EventKind::Conflict, &path, text));
+                None
+            }
+        };
+        let synced = synced(&remote, Some(&local));
+        let local = Some(Known { entry: local, hashed_at });
+        Done { settled: vec![Settled::Synced { path: path.clone(), local, remote, synced }], events, look: kept }
+    });
+    Ended { path, direction: Some(Direction::Down), result }
+}
+
+async fn run_delete(tools: Arc<Tools>, path: RelPath, remote: RemoteEntry) -> Ended {
+    let answer = tools.remote.delete(tools.folder_hash, remote.file_id, remote.revision).await;
+    let result = answer.map_err(|error| Failure::remote(&path, error)).map(|_| Done {
+        settled: vec![Settled::RemoteGone { path: path.clone() }],
+        events: vec![event(
+            tools.clock.now(),
+            EventKind::DeletedThere,
+            &path,
+            "deleted on the server, as it was here".to_owned(),
+        )],
+        look: None,
+    });
+    Ended { path, direction: None, result }
+}

@@ -1,0 +1,190 @@
+//! The local tree: what the disk holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use futures_util::StreamExt;
+use hcfs_crypto::pin;
+use hcfs_fs::{Known, Rules, Scan, ScanRequest, Scanned};
+use hcfs_model::{LocalEntry, RelPath};
+use hcfs_state::LocalUpdate;
+
+use crate::blocking::blocking;
+use crate::failure::{Failure, keeps_changing};
+use crate::session::{Session, Stop};
+use crate::status::FolderState;
+use crate::transfer::{CallOff, Content, Tools, workers};
+use crate::wants::Scope;
+
+/// How many files are hashed at once.
+const HASHED_AT_ONCE: usize = 2;
+
+impl Session {
+    /// Scans what is marked, reads what changed, and records it.
+    ///
+    /// # Errors
+    /// The root or the database cannot be read, or a command breaks it off; then the same is scanned next time.
+    pub(crate) async fn observe_here(&mut self) -> Result<(), Stop> {
+        let scope = self.wants.take_here();
+        if scope == Scope::Nothing {
+            return Ok(());
+        }
+        self.board.update(|status| status.state = FolderState::Scanning);
+        let result = self.scan(&scope).await;
+        if result.is_err() {
+            self.wants.again(scope);
+        }
+        result
+    }
+
+    async fn scan(&mut self, scope: &Scope) -> Result<(), Stop> {
+        if *scope == Scope::Everything {
+            let rules = Rules::new(&self.folder, &self.spec.ignore).map_err(|error| Stop::Trouble {
+                state: FolderState::Error,
+                message: error.to_string(),
+                hint: "correct the ignore patterns of this folder in the configuration".to_owned(),
+            })?;
+            self.rules = Arc::new(rules);
+        }
+        let at = self.clock.now();
+        let known = self.known(scope)?;
+        let (known, found, scan) = self.attend(look(self.tools(), scope.clone(), known)).await??;
+        let mut update = LocalUpdate { at, ..LocalUpdate::default() };
+        self.read_changed(found, &mut update).await?;
+        let present: BTreeSet<&RelPath> = update.put.iter().map(|(path, _)| path).collect();
+        let unknown: BTreeSet<&RelPath> = scan.unknown.iter().collect();
+        let is_unknown =
+            |path: &RelPath| unknown.contains(path) || path.ancestors().any(|above| unknown.contains(&above));
+        let gone = known.into_values().map(|(path, _)| path).filter(|path| {
+            !present.contains(path)
+                && !self.changing.contains(path)
+                && !is_unknown(path)
+                && !self.rules.is_ignored(path, false)
+        });
+        update.remove = gone.collect();
+        self.store.record_local(&update, *scope == Scope::Everything).map_err(Stop::state)?;
+        self.remember_scan(scope, scan);
+        Ok(())
+    }
+
+    /// What the database knows of the files in the scope, by the bytes of their path on disk.
+    fn known(&self, scope: &Scope) -> Result<KnownFiles, Stop> {
+        let mut known = KnownFiles::new();
+        let mut add = |entries: hcfs_state::Entries<'_, hcfs_state::Known>| {
+            for entry in entries {
+                let (path, hcfs_state::Known { entry, hashed_at }) = entry.map_err(Stop::state)?;
+                let bytes = entry.disk_path.unwrap_or_else(|| path.as_str().as_bytes().into());
+                known.insert(bytes, (path, Known { fingerprint: entry.fingerprint, hash: entry.hash, hashed_at }));
+            }
+            Ok(())
+        };
+        match scope {
+            Scope::Nothing => {}
+            Scope::Everything => add(self.store.known_files())?,
+            Scope::Below(marks) => {
+                for mark in marks {
+                    add(self.store.known_files_in(mark).map_err(Stop::state)?)?;
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// Hashes the files that changed. One that changes meanwhile keeps its old entry and is looked at again.
+    async fn read_changed(&mut self, found: Vec<Scanned>, update: &mut LocalUpdate) -> Result<(), Stop> {
+        let tools = self.tools();
+        self.changing.clear();
+        let mut hashed =
+            futures_util::stream::iter(found.into_iter().map(|scanned| hash_one(Arc::clone(&tools), scanned)))
+                .buffered(HASHED_AT_ONCE);
+        while let Some((path, result)) = self.attend(hashed.next()).await? {
+            let failure = match result {
+                Ok(entry) => {
+                    update.put.push((path, entry));
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            match failure {
+                Failure::MovedHere => self.wants.below(path.clone()),
+                Failure::Path(problem) => self.blocked.fail(&path, problem, self.seed),
+                _ => self.blocked.changing(&path, keeps_changing(&path), self.seed),
+            }
+            self.changing.insert(path);
+        }
+        Ok(())
+    }
+
+    /// Keeps what a scan could not look at.
+    fn remember_scan(&mut self, scope: &Scope, scan: Scan) {
+        match scope {
+            Scope::Nothing => {}
+            Scope::Everything => {
+                self.unknown.clear();
+                self.scanned_fully();
+            }
+            Scope::Below(marks) => self
+                .unknown
+                .retain(|path| !marks.contains(path) && !path.ancestors().any(|above| marks.contains(&above))),
+        }
+        self.unknown.extend(scan.unknown);
+        self.blocked.scanned(scope, scan.problems, scan.blocked);
+    }
+}
+
+/// Path and what is known, by the bytes of the path on disk.
+type KnownFiles = BTreeMap<Box<[u8]>, (RelPath, Known)>;
+
+/// Scans on a thread that may block.
+async fn look(tools: Arc<Tools>, scope: Scope, known: KnownFiles) -> Result<(KnownFiles, Vec<Scanned>, Scan), Stop> {
+    blocking(move || {
+        let mut found = Vec::new();
+        let marks: Vec<RelPath> = match &scope {
+            Scope::Below(marks) => marks.iter().cloned().collect(),
+            Scope::Nothing | Scope::Everything => Vec::new(),
+        };
+        let request = ScanRequest {
+            scope: match scope {
+                Scope::Everything => hcfs_fs::Scope::All,
+                Scope::Nothing | Scope::Below(_) => hcfs_fs::Scope::Subtrees(&marks),
+            },
+            known: &|bytes| known.get(bytes).map(|(_, known)| *known),
+            rules: &tools.rules,
+        };
+        let scan =
+            tools.folder.scan(&request, &mut |scanned| found.push(scanned)).map_err(|error| Stop::root(&error))?;
+        Ok((known, found, scan))
+    })
+    .await
+}
+
+/// The entry of a file that was found; it is read only if it changed.
+async fn hash_one(tools: Arc<Tools>, scanned: Scanned) -> (RelPath, Result<LocalEntry, Failure>) {
+    let Scanned { path, disk_path, fingerprint, content } = scanned;
+    let hash = match content {
+        hcfs_fs::Content::Unchanged(hash) => hash,
+        hcfs_fs::Content::NeedsHash => {
+            let cancel = Arc::new(AtomicBool::new(false));
+            let called_off = CallOff(Arc::clone(&cancel));
+            let (of, at) = (path.clone(), disk_path.clone());
+            let read = blocking(move || {
+                let file = tools.folder.open_read(&of, at.as_deref()).map_err(|error| Failure::apply(&of, &error))?;
+                if file.fingerprint() != fingerprint {
+                    return Err(Failure::Changing);
+                }
+                let content = Content::InFolder(file);
+                let hash = pin::hash_plain(&content, fingerprint.size, &tools.owner.account, workers(), &cancel)
+                    .map_err(|error| Failure::pin(&of, &error))?;
+                if content.is_unchanged() { Ok(hash) } else { Err(Failure::Changing) }
+            })
+            .await;
+            drop(called_off);
+            match read {
+                Ok(hash) => hash,
+                Err(failure) => return (path, Err(failure)),
+            }
+        }
+    };
+    (path, Ok(LocalEntry { hash, fingerprint, disk_path }))
+}

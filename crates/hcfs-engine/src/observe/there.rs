@@ -1,0 +1,234 @@
+//! The remote tree: what the server lists.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use hcfs_crypto::sealed_path;
+use hcfs_model::{FileId, Problem, ProblemCode, RelPath, RemoteEntry};
+use hcfs_remote::{FileRow, ListedFile, Listing, ListingTag, Remote, RemoteError};
+use hcfs_state::{RemoteUpdate, Suspicion};
+
+use crate::session::{Session, Stop};
+use crate::status::FolderState;
+
+/// How many vanished files are asked for at once.
+const PROBES: usize = 16;
+
+impl Session {
+    /// Asks the server what it has, and records it. One request if nothing changed.
+    ///
+    /// # Errors
+    /// The server or the database cannot be used, or a command breaks it off; then it is asked again next time.
+    pub(crate) async fn observe_there(&mut self) -> Result<(), Stop> {
+        if !self.wants.take_remote() {
+            return Ok(());
+        }
+        let result = self.list().await;
+        if result.is_err() {
+            self.wants.remote();
+        }
+        result
+    }
+
+    async fn list(&mut self) -> Result<(), Stop> {
+        if !self.registered {
+            let (remote, label, device) = (Arc::clone(&self.remote), self.spec.label.clone(), self.spec.device.clone());
+            self.attend(async move { remote.register_folder(&label, &device).await })
+                .await?
+                .map_err(|e| Stop::remote(&e))?;
+            self.registered = true;
+        }
+        let tag = self.store.listing_tag().map_err(Stop::state)?.and_then(|tag| ListingTag::from_text(&tag).ok());
+        let (remote, folder) = (Arc::clone(&self.remote), self.spec.folder_hash());
+        let listing = self.attend(async move { hcfs_remote::list_all(&*remote, folder, tag.as_ref()).await }).await?;
+        let listing = listing.map_err(|error| Stop::remote(&error))?;
+        self.polled();
+        if let Listing::Complete { rows, tag, .. } = listing {
+            self.board.update(|status| status.state = FolderState::Scanning);
+            self.record_listing(rows, tag).await?;
+        }
+        Ok(())
+    }
+
+    async fn record_listing(&mut self, rows: Vec<ListedFile>, tag: Option<ListingTag>) -> Result<(), Stop> {
+        let mut before: BTreeMap<FileId, (RelPath, RemoteEntry)> = BTreeMap::new();
+        for entry in self.store.remote_rows() {
+            let (path, entry) = entry.map_err(Stop::state)?;
+            before.insert(entry.file_id, (path, entry));
+        }
+        let mut seen = Seen::default();
+        for row in rows {
+            seen.take(row, &before, self);
+        }
+        if before.len() > seen.files.len() && seen.files.is_empty() {
+            self.check_still_registered().await?;
+        }
+        let vanished: Vec<(FileId, RelPath)> =
+            before.into_iter().filter(|(id, _)| !seen.ids.contains(id)).map(|(id, (path, _))| (id, path)).collect();
+        let (gone, is_proven) = self.prove_absence(vanished).await?;
+        // A path that another id has now is listed, whatever became of the old id.
+        let remove = gone.into_iter().filter(|path| !seen.files.contains_key(path)).collect();
+        let tag = tag.filter(|_| is_proven).map(|tag| tag.as_str().to_owned());
+        let update = RemoteUpdate { put: seen.files.into_iter().collect(), remove, tag };
+        self.store.record_remote(&update, true).map_err(Stop::state)?;
+        for (path, suspicion) in self.store.suspects().map_err(Stop::state)? {
+            seen.problems.push(suspect(path, &suspicion));
+        }
+        self.blocked.listed(seen.problems);
+        Ok(())
+    }
+
+    /// An empty listing of a folder that had files may mean that the server does not know the folder any more: then
+    /// nothing of it counts.
+    async fn check_still_registered(&mut self) -> Result<(), Stop> {
+        let remote = Arc::clone(&self.remote);
+        let folders =
+            self.attend(async move { remote.folders().await }).await?.map_err(|error| Stop::remote(&error))?;
+        let folder = self.spec.folder_hash();
+        if folders.iter().any(|known| known.folder == folder) {
+            return Ok(());
+        }
+        self.registered = false;
+        Err(Stop::Trouble {
+            state: FolderState::Held,
+            message: format!("the server does not know the folder \"{}\" any more", self.spec.label),
+            hint: "nothing was deleted here; if the folder was removed on purpose, remove it here too; else restore it on \
+                   the server, or remove and add it here to send everything again"
+                .to_owned(),
+        })
+    }
+
+    /// The paths of those files that the server itself says it does not have, and whether that settled all of them. A row
+    /// that is only missing from the listing is not gone.
+    async fn prove_absence(&mut self, vanished: Vec<(FileId, RelPath)>) -> Result<(Vec<RelPath>, bool), Stop> {
+        let folder = self.spec.folder_hash();
+        let remote = Arc::clone(&self.remote);
+        let probes = vanished.into_iter().map(|(id, path)| probe(Arc::clone(&remote), folder, id, path));
+        let mut probes = futures_util::stream::iter(probes).buffered(PROBES);
+        let (mut gone, mut is_proven) = (Vec::new(), true);
+        while let Some((path, answer)) = self.attend(probes.next()).await? {
+            match answer {
+                Ok(true) => gone.push(path),
+                Ok(false) => is_proven = false,
+                Err(error) if error.concerns_all() => return Err(Stop::remote(&error)),
+                Err(_) => is_proven = false,
+            }
+        }
+        Ok((gone, is_proven))
+    }
+}
+
+/// Whether the server says that it does not have a file.
+async fn probe(
+    remote: Arc<dyn Remote>,
+    folder: hcfs_model::FolderHash,
+    id: FileId,
+    path: RelPath,
+) -> (RelPath, Result<bool, RemoteError>) {
+    let answer = remote.probe(folder, id).await;
+    (path, answer.map(|revision| revision.is_none()))
+}
+
+/// What a listing shows, row by row.
+#[derive(Default)]
+struct Seen {
+    ids: BTreeSet<FileId>,
+    files: BTreeMap<RelPath, RemoteEntry>,
+    problems: Vec<Problem>,
+}
+
+impl Seen {
+    fn take(&mut self, row: ListedFile, before: &BTreeMap<FileId, (RelPath, RemoteEntry)>, session: &Session) {
+        // A row that makes no sense still stands for a file.
+        self.ids.extend(row.file_id());
+        let row = match row {
+            ListedFile::File(row) => row,
+            ListedFile::Broken(row) => {
+                let path = row.file_id.and_then(|id| before.get(&id)).map(|(path, _)| path.clone());
+                return self.quarantine(path, row.file_id, &row.reason);
+            }
+        };
+        let id = row.entry.file_id;
+        // The id is a hash of the path: one that was opened before need not be opened again.
+        let path = match before.get(&id) {
+            Some((path, _)) => path.clone(),
+            None => match usable_path(session, &row) {
+                Ok(path) => path,
+                Err(reason) => return self.quarantine(None, Some(id), &reason),
+            },
+        };
+        if let Some(other) = self.files.get(&path) {
+            // Two forms of one name; the one whose id is that of the normalised form has the path.
+            if other.file_id == FileId::of_path(path.as_str()) {
+                return self.twin(&path);
+            }
+            self.twin(&path);
+        }
+        self.files.insert(path, row.entry);
+    }
+
+    fn quarantine(&mut self, path: Option<RelPath>, id: Option<FileId>, reason: &str) {
+        let name = match (&path, id) {
+            (Some(path), _) => format!("\"{path}\""),
+            (None, Some(id)) => format!("the file with id {}", &id.to_hex()[..16]),
+            (None, None) => "a file".to_owned(),
+        };
+        self.problems.push(Problem {
+            path,
+            code: ProblemCode::Quarantined,
+            message: format!("{name} is listed in a way that cannot be trusted: {reason}"),
+            hint: "nothing is done with it; if another device of yours has it, send it again from there".to_owned(),
+        });
+    }
+
+    fn twin(&mut self, path: &RelPath) {
+        self.problems.push(Problem {
+            path: Some(path.clone()),
+            code: ProblemCode::DuplicateName,
+            message: format!("two files on the server are called \"{path}\", in two Unicode forms"),
+            hint: "rename one of the two on the device that sent it".to_owned(),
+        });
+    }
+}
+
+/// The path a row stands for, bound to its id; why there is none.
+fn usable_path(session: &Session, row: &FileRow) -> Result<RelPath, String> {
+    let id = row.entry.file_id;
+    let plain = row.relative_path.as_deref().filter(|text| !text.is_empty());
+    let opened = if row.encrypted_path.is_empty() {
+        None
+    } else {
+        let key = &session.owner.keys.encryption;
+        Some(sealed_path::open_path(key, &row.encrypted_path, &id).map_err(|error| error.to_string())?)
+    };
+    match (opened, plain) {
+        (Some(path), None) => Ok(path),
+        (Some(path), Some(text)) => match RelPath::new(text) {
+            Ok(named) if named == path => Ok(path),
+            _ => Err("its plaintext path is not its encrypted one".to_owned()),
+        },
+        (None, Some(text)) if FileId::of_path(text) == id => RelPath::new(text).map_err(|error| error.to_string()),
+        (None, Some(_)) => Err("its path is not the one its id is made of".to_owned()),
+        (None, None) => Err("it has no path".to_owned()),
+    }
+}
+
+fn suspect(path: RelPath, suspicion: &Suspicion) -> Problem {
+    let (code, message) = match suspicion {
+        Suspicion::Rollback { seen } => (
+            ProblemCode::Rollback,
+            format!("the server offers an older version of \"{path}\" than version {} that was seen before", seen.seq),
+        ),
+        Suspicion::Equivocation { seen } => (
+            ProblemCode::Equivocation,
+            format!("the server offers another version {} of \"{path}\" than before", seen.seq),
+        ),
+    };
+    Problem {
+        path: Some(path),
+        code,
+        message,
+        hint: "nothing was changed here; ask the server's operator whether a backup was restored".to_owned(),
+    }
+}

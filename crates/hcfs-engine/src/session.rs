@@ -1,0 +1,373 @@
+//! One running folder: decides when a cycle runs, and answers commands before, during and after it.
+//!
+//! The session owns the folder's database and is the only one that touches it. Work that takes time runs as futures
+//! that borrow nothing of it, so that commands are answered while they run ([`Session::attend`]).
+
+use std::collections::{BTreeSet, VecDeque};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hcfs_fs::{Folder, Hint, IGNORE_FILE, RescanReason, Rules, Watcher};
+use hcfs_model::{Problem, ProblemCode, RelPath};
+use hcfs_plan::HoldKind;
+use hcfs_remote::Remote;
+use hcfs_state::{StateError, Store};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::backoff::Backoff;
+use crate::blocked::Blocked;
+use crate::board::Board;
+use crate::handle::{Command, CommandError};
+use crate::spec::{Clock, FolderSpec, Owner};
+use crate::status::{Event, EventKind, FolderState, FolderStatus};
+use crate::transfer::Buffers;
+use crate::wants::Wants;
+
+/// How long after its last full scan the whole folder is looked at again: the watcher's word is a hint.
+const FULL_SCAN: Duration = Duration::from_secs(15 * 60);
+/// The same where the watcher cannot be relied on.
+const POLLED_SCAN: Duration = Duration::from_secs(30);
+
+/// How long after a full scan lost events lead to another one.
+const OVERFLOW_PAUSE: Duration = Duration::from_secs(60);
+
+/// Why a cycle did not come to its end.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// A command: pause, or the end of the session.
+    Called,
+    /// The database is damaged and has to be rebuilt.
+    Damaged(StateError),
+    /// The folder as a whole cannot go on: the state to show, the sentence, the hint, and whether trying again later may
+    /// help.
+    Trouble {
+        /// What to show.
+        state: FolderState,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+/// A folder that is being kept in step.
+pub(crate) struct Session {
+    pub(crate) spec: FolderSpec,
+    pub(crate) owner: Owner,
+    pub(crate) remote: Arc<dyn Remote>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) folder: Arc<Folder>,
+    pub(crate) store: Store,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) board: Board,
+    pub(crate) wants: Wants,
+    /// Paths that are left alone for now, and why.
+    pub(crate) blocked: Blocked,
+    /// Whether the folder was made known to the server by this session.
+    pub(crate) registered: bool,
+    /// Paths below which nothing is known of the disk.
+    pub(crate) unknown: BTreeSet<RelPath>,
+    /// Files that changed while the last scan read them.
+    pub(crate) changing: BTreeSet<RelPath>,
+    /// Holds the user turned down, for the next plan.
+    pub(crate) restoring: BTreeSet<HoldKind>,
+    /// Holds the log has told of.
+    pub(crate) told_holds: BTreeSet<u64>,
+    /// How many paths the last plan left alone.
+    pub(crate) reported: u64,
+    /// The state of rest the log last told of.
+    pub(crate) told_rest: Option<FolderState>,
+    /// The trouble the log last told of, until a cycle comes to its end again.
+    pub(crate) told_trouble: Option<FolderState>,
+    pub(crate) buffers: Buffers,
+    /// Makes the pauses of this device differ from those of others.
+    pub(crate) seed: u64,
+    /// Set while the account is over its quota: uploads wait until then.
+    pub(crate) over_quota_until: Option<Instant>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    /// Says where to look; `None` where the folder cannot be watched.
+    pub(crate) watcher: Option<Watcher>,
+    /// Rung by the watcher.
+    pub(crate) bell: Arc<Notify>,
+    pub(crate) events: broadcast::Sender<Event>,
+    /// Commands that need the folder to themselves, kept until the cycle is over.
+    pub(crate) waiting: VecDeque<Command>,
+    /// Those who wait for a cycle to end.
+    pub(crate) syncs: Vec<oneshot::Sender<Arc<FolderStatus>>>,
+    pub(crate) timers: Timers,
+    pub(crate) paused: bool,
+    pub(crate) stopping: bool,
+}
+
+/// When the session looks by itself.
+pub(crate) struct Timers {
+    next_poll: Instant,
+    next_full_scan: Instant,
+    last_full_scan: Option<Instant>,
+    /// After trouble: nothing is tried before.
+    not_before: Option<Instant>,
+    trouble: Backoff,
+}
+
+impl Timers {
+    pub(crate) fn new(seed: u64) -> Self {
+        let now = Instant::now();
+        Self {
+            next_poll: now,
+            next_full_scan: now,
+            last_full_scan: None,
+            not_before: None,
+            trouble: Backoff::new(Duration::from_secs(1), Duration::from_secs(60), seed),
+        }
+    }
+
+    /// Has the whole folder looked at, but not again and again: a scan of a very large tree can itself overflow the
+    /// watcher's queue.
+    fn rescan_soon(&mut self) {
+        let soon = self.last_full_scan.map_or_else(Instant::now, |last| last + OVERFLOW_PAUSE);
+        self.next_full_scan = self.next_full_scan.min(soon);
+    }
+}
+
+impl Session {
+    /// Runs until it is told to stop, or every handle is gone, or the database is found damaged: then it comes back with
+    /// the damage, to be run again over a fresh one.
+    pub(crate) async fn run(mut self) -> (Self, Option<StateError>) {
+        self.settle_in();
+        while !self.stopping {
+            if self.may_work() {
+                if let Some(damage) = self.work().await {
+                    return (self, Some(damage));
+                }
+            } else {
+                self.wait().await;
+            }
+            self.answer_waiting().await;
+        }
+        (self, None)
+    }
+
+    /// Whether there is something to do that may be done now.
+    fn may_work(&self) -> bool {
+        let held_back = self.timers.not_before.is_some_and(|until| Instant::now() < until);
+        !self.paused && self.wants.any() && (!held_back || !self.syncs.is_empty())
+    }
+
+    /// Runs a cycle and shows how it ended; damage of the database comes back.
+    async fn work(&mut self) -> Option<StateError> {
+        match self.cycle().await {
+            Ok(()) => {
+                self.timers.not_before = None;
+                self.timers.trouble.reset();
+                self.told_trouble = None;
+                self.show_rest();
+            }
+            Err(Stop::Called) => self.board.clear(),
+            Err(Stop::Damaged(damage)) => return Some(damage),
+            Err(Stop::Trouble { state, message, hint }) => {
+                self.timers.not_before = Some(Instant::now() + self.timers.trouble.next());
+                self.board.clear();
+                self.show_trouble(state, message, hint);
+            }
+        }
+        // Changes that came meanwhile belong to what was asked for.
+        let is_over = !self.wants.any() || self.timers.not_before.is_some();
+        if is_over && !self.paused && !self.stopping {
+            let status = Arc::new(self.board.status().clone());
+            for waiter in self.syncs.drain(..) {
+                // Nobody waits any more: then nobody is told.
+                let _ = waiter.send(Arc::clone(&status));
+            }
+        }
+        None
+    }
+
+    /// Waits for a command, a hint or the next time to look.
+    async fn wait(&mut self) {
+        let deadline = self.next_look();
+        tokio::select! {
+            biased;
+            command = self.commands.recv() => self.take(command),
+            () = self.bell.notified() => self.heed(),
+            () = tokio::time::sleep_until(deadline), if !self.paused => self.look_again(),
+        }
+    }
+
+    /// When the session looks by itself, if nothing else happens.
+    fn next_look(&self) -> Instant {
+        let look = self.timers.next_poll.min(self.timers.next_full_scan);
+        let look = self.blocked.next_try().map_or(look, |retry| look.min(retry));
+        let look = self.over_quota_until.map_or(look, |until| look.min(until));
+        match self.timers.not_before {
+            // Wanted work waits for the end of the backoff; nothing else is tried before it either.
+            Some(until) if self.wants.any() => until,
+            Some(until) => look.max(until),
+            None => look,
+        }
+    }
+
+    /// Marks what is due.
+    fn look_again(&mut self) {
+        let now = Instant::now();
+        if now >= self.timers.next_poll {
+            self.wants.remote();
+        }
+        if now >= self.timers.next_full_scan {
+            self.wants.everything_here();
+        }
+        if self.over_quota_until.is_some_and(|until| now >= until) {
+            self.over_quota_until = None;
+            self.wants.plan();
+        }
+        for path in self.blocked.due() {
+            self.wants.below(path);
+            self.wants.plan();
+        }
+    }
+
+    /// Says that the server has just been asked.
+    pub(crate) fn polled(&mut self) {
+        self.timers.next_poll = Instant::now() + Duration::from_secs(self.spec.poll_seconds.max(1));
+    }
+
+    /// Says that the whole folder has just been looked at.
+    pub(crate) fn scanned_fully(&mut self) {
+        let pause = if self.watcher.is_some() { FULL_SCAN } else { POLLED_SCAN };
+        let now = Instant::now();
+        self.timers.last_full_scan = Some(now);
+        self.timers.next_full_scan = now + pause;
+    }
+
+    /// Waits for `work`, answering commands and noting hints meanwhile.
+    ///
+    /// # Errors
+    /// [`Stop::Called`] when the work is to be broken off; it is dropped then.
+    pub(crate) async fn attend<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        let mut work = pin!(work);
+        loop {
+            if self.paused || self.stopping {
+                return Err(Stop::Called);
+            }
+            tokio::select! {
+                biased;
+                command = self.commands.recv() => self.take(command),
+                () = self.bell.notified() => self.heed(),
+                value = &mut work => return Ok(value),
+            }
+        }
+    }
+
+    /// Notes what the watcher says. Hints only say where to look.
+    fn heed(&mut self) {
+        let hints = self.watcher.as_ref().map(Watcher::take).unwrap_or_default();
+        for hint in hints {
+            match hint {
+                Hint::Touched(path) | Hint::Subtree(path) if path.name() == IGNORE_FILE => {
+                    self.wants.below(path);
+                    self.wants.everything_here();
+                }
+                Hint::Touched(path) | Hint::Subtree(path) => self.wants.below(path),
+                Hint::Moved(from, to) => self.wants.moved(from, to),
+                Hint::Rescan(RescanReason::Overflow) => self.timers.rescan_soon(),
+                Hint::Rescan(RescanReason::WatchLimit { needed, sysctl }) => {
+                    let hint = RescanReason::WatchLimit { needed, sysctl }.hint().unwrap_or_default();
+                    self.wants.everything_here();
+                    self.without_watcher(format!("{needed} directories cannot be watched: {sysctl} is too low"), hint);
+                }
+            }
+        }
+    }
+
+    /// Goes on by looking at the folder from time to time.
+    pub(crate) fn without_watcher(&mut self, message: String, hint: String) {
+        self.watcher = None;
+        self.blocked.set_folder_problem(Problem { path: None, code: ProblemCode::WatchLimit, message, hint });
+        self.scanned_fully();
+    }
+
+    /// Carries out a command that can be carried out at any time, and keeps the others.
+    fn take(&mut self, command: Option<Command>) {
+        match command {
+            None | Some(Command::Stop) => self.stopping = true,
+            Some(Command::Scan { full }) => {
+                self.timers.not_before = None;
+                self.wants.remote();
+                self.wants.everything_here();
+                if full {
+                    self.blocked.try_all_now();
+                }
+            }
+            Some(Command::Pause) => {
+                self.paused = true;
+                self.board.update(|status| status.state = FolderState::Paused);
+            }
+            Some(Command::Resume) => {
+                if std::mem::take(&mut self.paused) {
+                    self.wants.remote();
+                    self.wants.everything_here();
+                    self.show_rest();
+                }
+            }
+            Some(Command::Sync(reply)) => {
+                self.timers.not_before = None;
+                self.blocked.try_all_now();
+                self.wants.remote();
+                self.wants.everything_here();
+                if self.paused {
+                    let _ = reply.send(Arc::new(self.board.status().clone()));
+                } else {
+                    self.syncs.push(reply);
+                }
+            }
+            Some(Command::Log { since, limit, reply }) => {
+                let _ = reply.send(self.log_page(since, limit));
+            }
+            Some(Command::Conflicts(reply)) => {
+                let _ = reply.send(self.open_conflicts());
+            }
+            Some(Command::Holds(reply)) => {
+                let _ = reply.send(self.open_holds());
+            }
+            Some(Command::SettleHold { id, accept, reply }) => {
+                let _ = reply.send(self.settle_hold(id, accept));
+            }
+            Some(other) => self.waiting.push_back(other),
+        }
+    }
+
+    /// Carries out the commands that need the folder to themselves.
+    async fn answer_waiting(&mut self) {
+        while let Some(command) = self.waiting.pop_front() {
+            if self.stopping {
+                return;
+            }
+            self.carry_out(command).await;
+        }
+    }
+
+    /// Writes an event to the log and tells who listens.
+    pub(crate) fn tell(&mut self, kind: EventKind, path: Option<RelPath>, text: String) {
+        self.tell_all(vec![Event { id: 0, at: self.clock.now(), kind, path, text }]);
+    }
+
+    /// Shows trouble with the folder as a whole.
+    fn show_trouble(&mut self, state: FolderState, message: String, hint: String) {
+        let is_new = self.told_trouble.replace(state) != Some(state);
+        let text = format!("{}: {message}", state.as_str());
+        self.board.update(|status| {
+            status.state = state;
+            status.trouble = Some((message, hint));
+        });
+        if is_new {
+            self.tell(EventKind::State, None, text);
+        }
+    }
+}
+
+/// The answer to a command that the session cannot carry out.
+pub(crate) fn failed(code: &'static str, message: String, hint: &str) -> CommandError {
+    CommandError::Failed { code, message, hint: hint.to_owned() }
+}

@@ -1,0 +1,216 @@
+//! Starting a folder, and ending it.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hcfs_fs::{Folder, OpenRequest, RootError, RootIdentity, RuleError, Rules, Watcher};
+use hcfs_model::Inode;
+use hcfs_remote::Remote;
+use hcfs_state::{Identity, Outcome, StateError, Store};
+use tokio::sync::{Notify, broadcast, mpsc};
+
+use crate::blocked::Blocked;
+use crate::board::Board;
+use crate::handle::FolderHandle;
+use crate::session::{Session, Timers};
+use crate::spec::{Clock, FolderSpec, Owner};
+use crate::status::EventKind;
+use crate::transfer::Buffers;
+use crate::wants::Wants;
+
+/// Commands that wait to be taken.
+const COMMANDS: usize = 64;
+/// Events a slow listener may be behind before it is told that it lost some.
+const EVENTS: usize = 1024;
+/// The trash keeps at most this many bytes, whatever their age.
+const TRASH_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+
+/// Why a folder cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The directory cannot be kept in step.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] StateError),
+    /// An ignore pattern of the configuration is none.
+    #[error(transparent)]
+    Rules(#[from] RuleError),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Random,
+    /// The system gives no thread.
+    #[error("the system gives no thread for the folder")]
+    Thread(#[source] std::io::Error),
+}
+
+impl StartError {
+    /// What to do now.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Root(error) => error.hint(),
+            Self::Database(error) => error.hint().unwrap_or("see the system's log for the device").to_owned(),
+            Self::Rules(_) => "correct the ignore patterns of this folder in the configuration".to_owned(),
+            Self::Random | Self::Thread(_) => "see the system's log".to_owned(),
+        }
+    }
+}
+
+/// Opens a folder and keeps it in step on a thread of its own.
+///
+/// `others` are the roots of the other folders of this configuration.
+///
+/// # Errors
+/// Why the directory or the database cannot be used now; nothing was changed then.
+pub fn start(
+    spec: FolderSpec,
+    owner: Owner,
+    remote: Arc<dyn Remote>,
+    clock: Arc<dyn Clock>,
+    others: &[PathBuf],
+) -> Result<FolderHandle, StartError> {
+    let (board, status) = Board::new();
+    let (commands, taken) = mpsc::channel(COMMANDS);
+    let (events, _) = broadcast::channel(EVENTS);
+    let handle = FolderHandle { commands, status, events: events.clone() };
+    let session = open(spec, owner, remote, clock, others, (board, taken, events))?;
+    let name = format!("folder {}", session.spec.folder_hash());
+    let thread = std::thread::Builder::new().name(name).spawn(move || match live(session) {
+        Ok(()) => {}
+        Err(error) => tracing::error!(%error, "a folder has ended"),
+    });
+    thread.map_err(StartError::Thread)?;
+    Ok(handle)
+}
+
+/// Runs a session on this thread until it is told to stop.
+fn live(mut session: Session) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+    loop {
+        let (ended, damage) = runtime.block_on(session.run());
+        let Some(damage) = damage else { return Ok(()) };
+        session = ended.rebuild(&damage)?;
+    }
+}
+
+type Ends = (Board, mpsc::Receiver<crate::handle::Command>, broadcast::Sender<crate::status::Event>);
+
+fn open(
+    spec: FolderSpec,
+    owner: Owner,
+    remote: Arc<dyn Remote>,
+    clock: Arc<dyn Clock>,
+    others: &[PathBuf],
+    (board, commands, events): Ends,
+) -> Result<Session, StartError> {
+    let identity = Identity { account: owner.account.clone(), folder: spec.folder_hash() };
+    let opened = Store::open(&spec.database, &identity)?;
+    let mut store = opened.store;
+    let meta = store.meta()?;
+    // The number of the device may change with every boot; the marker tells the folder.
+    let known =
+        meta.root.zip(meta.root_inode).map(|(id, number)| RootIdentity { id, inode: Inode { device: 0, number } });
+    let request = OpenRequest { root: &spec.root, known, new_id: random()?, others };
+    let folder = Folder::open(&request)?;
+    let hints = store.all_hints()?;
+    let keep: BTreeSet<String> = hints.downloads.into_values().map(|hint| hint.staged).collect();
+    let swept = folder.sweep(&keep).unwrap_or_else(|error| {
+        tracing::warn!(%error, "leftovers of an earlier run could not be cleared");
+        hcfs_fs::Swept::default()
+    });
+    remember(&mut store, &folder, &spec)?;
+    let rules = Rules::new(&folder, &spec.ignore)?;
+    let seed = u64::from_le_bytes(random()?);
+    let mut session = Session {
+        spec,
+        owner,
+        remote,
+        clock,
+        folder: Arc::new(folder),
+        store,
+        rules: Arc::new(rules),
+        board,
+        wants: Wants::all(),
+        blocked: Blocked::default(),
+        registered: false,
+        unknown: BTreeSet::new(),
+        changing: BTreeSet::new(),
+        restoring: BTreeSet::new(),
+        told_holds: BTreeSet::new(),
+        reported: 0,
+        told_rest: None,
+        told_trouble: None,
+        buffers: Buffers::new(),
+        seed,
+        over_quota_until: None,
+        commands,
+        watcher: None,
+        bell: Arc::new(Notify::new()),
+        events,
+        waiting: VecDeque::new(),
+        syncs: Vec::new(),
+        timers: Timers::new(seed),
+        paused: false,
+        stopping: false,
+    };
+    if let Outcome::Rebuilt { reason, .. } = opened.outcome {
+        session.tell_rebuilt(&reason);
+    }
+    for path in swept.healed {
+        session.tell(EventKind::State, Some(path), "put back after a replacement that did not finish".to_owned());
+    }
+    Ok(session)
+}
+
+fn random<const N: usize>() -> Result<[u8; N], StartError> {
+    hcfs_crypto::random_bytes().map_err(|_| StartError::Random)
+}
+
+impl Session {
+    /// What has to happen on the session's own thread before the first cycle.
+    pub(crate) fn settle_in(&mut self) {
+        let bell = Arc::clone(&self.bell);
+        match Watcher::start(&self.folder, move || bell.notify_one()) {
+            Ok(watcher) => self.watcher = Some(watcher),
+            Err(error) => self.without_watcher(error.to_string(), error.hint().to_owned()),
+        }
+        self.prune_trash();
+    }
+
+    /// Removes what has been in the trash for long enough.
+    pub(crate) fn prune_trash(&mut self) {
+        let now = self.clock.now();
+        if let Err(error) = self.folder.trash_prune(self.spec.trash_days, TRASH_BYTES, now) {
+            tracing::warn!(%error, "the trash could not be pruned");
+        }
+    }
+
+    /// Goes on over a fresh database in place of a damaged one: the folder and the server are read again.
+    fn rebuild(self, damage: &StateError) -> Result<Self, StartError> {
+        let opened = self.store.rebuild(damage)?;
+        let mut session = Self { store: opened.store, wants: Wants::all(), watcher: None, ..self };
+        remember(&mut session.store, &session.folder, &session.spec)?;
+        session.tell_rebuilt(&damage.to_string());
+        Ok(session)
+    }
+
+    fn tell_rebuilt(&mut self, reason: &str) {
+        let text = format!("the folder's database is made again from the folder and the server: {reason}");
+        self.tell(EventKind::State, None, text);
+    }
+}
+
+/// Keeps what tells this folder and this device again.
+fn remember(store: &mut Store, folder: &Folder, spec: &FolderSpec) -> Result<(), StartError> {
+    let mut meta = store.meta()?;
+    meta.root = Some(folder.identity().id);
+    meta.root_inode = Some(folder.identity().inode.number);
+    meta.device_name.clone_from(&spec.device);
+    if meta.device.is_none() {
+        meta.device = Some(random()?);
+    }
+    Ok(store.put_meta(&meta)?)
+}

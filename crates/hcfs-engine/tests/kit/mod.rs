@@ -1,0 +1,191 @@
+//! Devices that share one account on a server in memory; the folders are real directories.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hcfs_crypto::phrase::MasterPhrase;
+use hcfs_engine::{FolderHandle, FolderSpec, FolderState, FolderStatus, Owner, SystemClock, start};
+use hcfs_model::{FileId, FolderHash, FolderLabel};
+use hcfs_plan::{MaxDelete, Mode, Resolution};
+use hcfs_remote::memory::{MemoryRemote, MemoryServer};
+
+const PHRASE: &str = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
+
+pub(crate) fn label() -> FolderLabel {
+    FolderLabel::new("documents").unwrap()
+}
+
+pub(crate) fn folder() -> FolderHash {
+    FolderHash::of_label(&label())
+}
+
+pub(crate) fn owner() -> Owner {
+    let phrase = MasterPhrase::parse(PHRASE).unwrap();
+    Owner { account: phrase.account(), keys: Arc::new(phrase.folder_keys(&label())) }
+}
+
+pub(crate) fn server() -> MemoryServer {
+    MemoryServer::new(owner().account)
+}
+
+pub(crate) fn id(path: &str) -> FileId {
+    FileId::of_path(path)
+}
+
+/// One device: its folder, its database, its way to the server.
+pub(crate) struct Device {
+    pub(crate) name: String,
+    pub(crate) place: tempfile::TempDir,
+    pub(crate) remote: MemoryRemote,
+    pub(crate) change: fn(&mut FolderSpec),
+    handle: Option<FolderHandle>,
+}
+
+impl Device {
+    pub(crate) fn new(name: &str, server: &MemoryServer) -> Self {
+        Self::with(name, server, |_| {})
+    }
+
+    pub(crate) fn with(name: &str, server: &MemoryServer, change: fn(&mut FolderSpec)) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(place.path().join("root")).unwrap();
+        let remote = MemoryRemote::new(server);
+        let mut device = Self { name: name.to_owned(), place, remote, change, handle: None };
+        device.start();
+        device
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.place.path().join("root")
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.place.path().join("state.db")
+    }
+
+    pub(crate) fn spec(&self) -> FolderSpec {
+        let mut spec = FolderSpec {
+            label: label(),
+            root: self.root(),
+            database: self.database(),
+            device: self.name.clone(),
+            mode: Mode::Sync,
+            conflicts: Resolution::KeepBoth,
+            max_delete: MaxDelete::default(),
+            ignore: Vec::new(),
+            share_paths: false,
+            trash_days: 30,
+            transfers: 4,
+            poll_seconds: 3600,
+        };
+        (self.change)(&mut spec);
+        spec
+    }
+
+    pub(crate) fn start(&mut self) {
+        let remote = Arc::new(self.remote.clone());
+        self.handle = Some(start(self.spec(), owner(), remote, Arc::new(SystemClock), &[]).unwrap());
+    }
+
+    pub(crate) async fn stop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            handle.stop().await;
+        }
+    }
+
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.start();
+    }
+
+    pub(crate) fn handle(&self) -> &FolderHandle {
+        self.handle.as_ref().unwrap()
+    }
+
+    /// One cycle; the status at its end.
+    pub(crate) async fn sync(&self) -> Arc<FolderStatus> {
+        tokio::time::timeout(Duration::from_secs(60), self.handle().sync()).await.unwrap().unwrap()
+    }
+
+    /// One cycle, after which everything must agree.
+    pub(crate) async fn settle(&self) {
+        let status = self.sync().await;
+        assert_eq!(status.state, FolderState::Idle, "{status:#?}");
+    }
+
+    /// Waits until the status is as wanted.
+    pub(crate) async fn until(&self, wanted: impl FnMut(&Arc<FolderStatus>) -> bool) -> Arc<FolderStatus> {
+        let mut status = self.handle().status();
+        let found = tokio::time::timeout(Duration::from_secs(30), status.wait_for(wanted)).await;
+        found.unwrap().unwrap().clone()
+    }
+
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.root().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    pub(crate) fn read(&self, path: &str) -> Vec<u8> {
+        std::fs::read(self.root().join(path)).unwrap()
+    }
+
+    pub(crate) fn delete(&self, path: &str) {
+        let path = self.root().join(path);
+        if path.is_dir() { std::fs::remove_dir_all(path).unwrap() } else { std::fs::remove_file(path).unwrap() }
+    }
+
+    pub(crate) fn rename(&self, from: &str, to: &str) {
+        let to = self.root().join(to);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::rename(self.root().join(from), to).unwrap();
+    }
+
+    /// Every file of the folder, its own state aside.
+    pub(crate) fn tree(&self) -> BTreeMap<String, Vec<u8>> {
+        files_below(&self.root(), |name| name != ".hcfs")
+    }
+
+    /// Every file in the trash, by its path in the folder.
+    pub(crate) fn trash(&self) -> Vec<(String, Vec<u8>)> {
+        let all = files_below(&self.root().join(".hcfs/trash"), |_| true);
+        all.into_iter().map(|(path, content)| (path.split_once('/').unwrap().1.to_owned(), content)).collect()
+    }
+}
+
+fn files_below(root: &Path, wanted: impl Fn(&str) -> bool) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut pending = vec![root.to_owned()];
+    while let Some(directory) = pending.pop() {
+        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            if directory == root && !wanted(&path.file_name().unwrap().to_string_lossy()) {
+                continue;
+            }
+            if path.is_dir() {
+                pending.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+                files.insert(name, std::fs::read(&path).unwrap_or_default());
+            }
+        }
+    }
+    files
+}
+
+/// A content of some length that is not the same everywhere.
+pub(crate) fn bytes(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let mut out = Vec::with_capacity(length + 8);
+    while out.len() < length {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        out.extend_from_slice(&(state >> 16).to_le_bytes());
+    }
+    out.truncate(length);
+    out
+}
