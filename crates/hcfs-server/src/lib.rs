@@ -1,1 +1,33 @@
 //! A self-hostable HCFS server.
+//!
+//! It stores ciphertext and the metadata the protocol gives it, and can decrypt nothing. Layers, from the outside in:
+//! sockets and their deadlines ([`Server`]), routes and the bearer tokens, and two stores: metadata in SQLite, blobs in
+//! files. What a client was told is stored is durable, whenever the process dies:
+//!
+//! - a blob is synced and in its place before a row points to it, and removed after the last row is gone;
+//! - a request that changes something is one transaction; its answer leaves after the commit;
+//! - leftovers of uploads in flight are removed when they end, or at the next start.
+//!
+//! Every body, queue and wait is bounded ([`Limits`]). Deliberately absent: keys, plaintext, and any decision about what
+//! a folder should hold.
+
+mod answer;
+mod blobs;
+mod body;
+mod caller;
+mod config;
+mod error;
+mod metadata;
+mod place;
+mod range;
+mod routes;
+mod serve;
+mod socket;
+mod stores;
+pub mod tokens;
+mod upkeep;
+
+pub use config::{Clock, Limits, ServerConfig};
+pub use error::ServerError;
+pub use metadata::MetadataError;
+pub use serve::{RunningServer, Server};

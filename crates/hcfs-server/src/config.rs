@@ -1,0 +1,106 @@
+//! What a server is started with: where its files lie, where it listens, and its limits.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hcfs_model::UnixNanos;
+
+/// What a server is started with.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// The directory of the database and the blobs; created when it is missing.
+    pub data: PathBuf,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Bounds on what clients may ask for.
+    pub limits: Limits,
+    /// The clock of timestamps and expiry.
+    pub clock: Clock,
+}
+
+impl ServerConfig {
+    /// The usual limits and the system's clock.
+    #[must_use]
+    pub fn new(data: PathBuf, listen: SocketAddr) -> Self {
+        Self { data, listen, limits: Limits::default(), clock: Clock::system() }
+    }
+}
+
+/// Bounds on what clients may ask for; each keeps one client from taking the whole machine.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Open connections; further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// Requests that move a blob at the same time; each holds 0.5 MiB, and never more than 3 MiB.
+    pub transfers: usize,
+    /// How long a client may take to send a request's headers.
+    pub header_timeout: Duration,
+    /// How long a client may send or take no byte of a body.
+    pub stall_timeout: Duration,
+    /// How long a shutdown waits for requests in flight.
+    pub shutdown_timeout: Duration,
+    /// Unfinished upload sessions of one account.
+    pub sessions: u64,
+    /// Ciphertext bytes that the unfinished sessions of one account may come to.
+    pub session_bytes: u64,
+    /// How long a session lives after it was made.
+    pub session_lifetime: Duration,
+    /// Bytes of the disk that uploads leave free, so that the database can always be written.
+    pub reserve_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            transfers: 128,
+            header_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(60),
+            shutdown_timeout: Duration::from_secs(10),
+            sessions: 64,
+            session_bytes: 1 << 40,
+            session_lifetime: Duration::from_hours(24),
+            reserve_bytes: 64 << 20,
+        }
+    }
+}
+
+/// Where the server takes the time from; a test brings its own.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> UnixNanos + Send + Sync>);
+
+impl Clock {
+    /// A clock that reads `now`.
+    #[must_use]
+    pub fn new(now: impl Fn() -> UnixNanos + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The operating system's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::new(|| {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            UnixNanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+        })
+    }
+
+    /// The current time.
+    #[must_use]
+    pub fn now(&self) -> UnixNanos {
+        (self.0)()
+    }
+
+    /// Whole seconds since 1970.
+    pub(crate) fn seconds(&self) -> i64 {
+        self.now().seconds()
+    }
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}

@@ -1,0 +1,72 @@
+//! Why a server does not start, or its data directory cannot be used.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::metadata::MetadataError;
+
+/// Why a server does not start or stop as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// A file or directory of the data directory cannot be made, read or written.
+    #[error("cannot use \"{}\"", path.display())]
+    Data {
+        /// What was to be used.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Another server has the data directory.
+    #[error("the data directory \"{}\" is in use by another server", path.display())]
+    InUse {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The database cannot be opened, or is not one of ours.
+    #[error("cannot use the database \"{}\"", path.display())]
+    Database {
+        /// The database file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: MetadataError,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The operating system gave no random bytes.
+    #[error("the operating system gives no random bytes")]
+    Random,
+    /// Requests were still running when the time of a shutdown was over.
+    #[error("requests were cut off at the end of the time for shutting down")]
+    Cut,
+    /// No token has this id.
+    #[error("there is no token {id} for this account")]
+    NoSuchToken {
+        /// The id asked for.
+        id: String,
+    },
+}
+
+impl ServerError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Data { .. } => {
+                "check that the directory exists, that its disk has room, and that you may write to it"
+            }
+            Self::InUse { .. } => "stop the other server, or choose another directory with --data",
+            Self::Database { source, .. } => source.hint(),
+            Self::Listen { .. } => "choose another address with --listen; another program may hold this one",
+            Self::Random => "this machine's random number source is not working; restart it",
+            Self::Cut => "clients try again by themselves; what was answered is stored",
+            Self::NoSuchToken { .. } => "see the ids with: hcfs server token list",
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Whether the server runs, and what it can do.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use hcfs_wire::{Health, capability};
+
+use crate::answer::{Answer, success};
+use crate::stores::Stores;
+
+pub(super) async fn health() -> Response {
+    success(Health {
+        status: "healthy".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        capabilities: [capability::CONDITIONAL_DELETE, capability::STATE_ETAG].map(str::to_owned).to_vec(),
+    })
+}
+
+/// The process answers.
+pub(super) async fn alive() -> &'static str {
+    "ok"
+}
+
+/// The database answers too.
+pub(super) async fn ready(State(stores): State<Arc<Stores>>) -> Answer {
+    stores.metadata.ping().await?;
+    Ok("ok".into_response())
+}

@@ -1,0 +1,22 @@
+//! The server as its clients see it: over HTTP, on real files, with signed manifests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking"
+)]
+
+mod deletion;
+mod download;
+mod folders;
+mod harness;
+mod listing;
+mod rename;
+mod sessions;
+mod slow;
+mod start;
+mod tokens;
+mod upload;
