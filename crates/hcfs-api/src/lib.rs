@@ -1,1 +1,36 @@
-//! The types of the local socket.
+//! The types of the local socket: what the daemon answers and what its clients send.
+//!
+//! Every answer carries [`SCHEMA`]; fields may be added under the same number, and a reader ignores fields it does not
+//! know. A field that changes its meaning or goes away raises the number. Moments are [`UnixMillis`], sizes are bytes,
+//! rates are bytes a second. Exit codes and statuses of errors are decided here and nowhere else.
+//!
+//! Deliberately absent: sockets, HTTP, and any knowledge of how the daemon comes by its answers.
+
+mod error;
+mod event;
+mod exit;
+mod folder;
+mod operation;
+mod paths;
+pub mod routes;
+mod status;
+
+pub use error::{ApiError, ErrorBody, ErrorCode};
+pub use event::{LogEvent, Lost, StreamEvent};
+pub use exit::ExitCode;
+pub use folder::{
+    Conflict, Counts, Direction, Folder, FolderDetail, FolderMode, FolderState, Hold, Page, Problem, Rates, Transfer,
+    Trouble,
+};
+pub use operation::{
+    Account, AddFolder, Done, MoveRequest, Plan, PlannedAction, PlannedConflict, PlannedHold, RemoteFile, Reported,
+    Resolution, ResolveRequest, SettleHoldRequest, SyncReply, UnlockRequest,
+};
+pub use paths::{Paths, PathsError};
+pub use status::{DaemonStatus, ServerStatus, Status, Totals};
+
+/// The number of the schema every answer carries.
+pub const SCHEMA: u32 = 1;
+
+/// A moment: milliseconds since 1970 in UTC.
+pub type UnixMillis = i64;

@@ -39,6 +39,9 @@ mod status;
 mod transfer;
 mod wants;
 
+/// What a dry run brings, in the planner's own words.
+pub use hcfs_plan as plan;
+
 pub use handle::{CommandError, FolderHandle, LogPage, OpenConflict, OpenHold, RemoteFile};
 pub use spec::{Clock, FolderSpec, Owner, SystemClock};
 pub use start::{StartError, start};

@@ -25,7 +25,7 @@ mod remote;
 pub use client::{HcfsRemote, Token, TokenError};
 pub use confirm::confirm_upload;
 pub use error::{RemoteError, RemoteErrorKind};
-pub use hcfs_http::ConnectFailure;
+pub use hcfs_http::{BaseUrl, Client, ClientConfig, ConnectFailure, RateLimit};
 pub use hcfs_wire::{
     BrokenRow, ErrorCode, Health, Manifest, Rename, RenameFailure, RenameFiles, RenameReason, Renamed, SessionId,
     SessionOpen, SessionState, SessionStatus, StateTag as ListingTag, UploadSource, rename_text, upload_text,

@@ -1,0 +1,305 @@
+//! The JSON of every answer and request, literally: a field cannot change its name, type or place unseen.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests may fail loudly")]
+
+use hcfs_api::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// `value` is written as `expected`, and read back as itself, also with a field this version does not know.
+#[track_caller]
+fn is_written<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, expected: Value) {
+    assert_eq!(serde_json::to_value(value).unwrap(), expected);
+    let back = T::deserialize(&expected).unwrap();
+    assert_eq!(&back, value);
+    // Dropped here: a literal at the call reads better than a reference to one.
+    drop(expected);
+}
+
+#[track_caller]
+fn ignores_unknown_fields<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) {
+    let mut json = serde_json::to_value(value).unwrap();
+    json.as_object_mut().unwrap().insert("from_the_future".into(), json!([1]));
+    assert_eq!(&serde_json::from_value::<T>(json).unwrap(), value);
+}
+
+fn folder() -> Folder {
+    Folder {
+        label: "documents".into(),
+        path: "/home/me/Documents".into(),
+        mode: FolderMode::Sync,
+        state: FolderState::Syncing,
+        trouble: Some(Trouble { code: ErrorCode::Offline, message: "m".into(), hint: "h".into() }),
+        counts: Counts { synced_files: 1, synced_bytes: 2, local_files: 3, remote_files: 4, pending: 5, ..counts() },
+        rates: Rates { up: 10, down: 20, seconds_left: Some(30) },
+        transfers: vec![Transfer { path: "a/b".into(), direction: Direction::Up, done: 1, size: 2 }],
+        last_cycle_at: Some(1_700_000_000_000),
+        cycles: 6,
+    }
+}
+
+fn counts() -> Counts {
+    Counts {
+        pending_up: 6,
+        pending_down: 7,
+        sent: 8,
+        received: 9,
+        problems: 10,
+        conflicts: 11,
+        holds: 12,
+        ..Counts::default()
+    }
+}
+
+fn counts_json() -> Value {
+    json!({
+        "synced_files": 1, "synced_bytes": 2, "local_files": 3, "remote_files": 4, "pending": 5, "pending_up": 6,
+        "pending_down": 7, "sent": 8, "received": 9, "problems": 10, "conflicts": 11, "holds": 12
+    })
+}
+
+fn folder_json() -> Value {
+    json!({
+        "label": "documents", "path": "/home/me/Documents", "mode": "sync", "state": "syncing",
+        "trouble": {"code": "offline", "message": "m", "hint": "h"},
+        "counts": counts_json(),
+        "rates": {"up": 10, "down": 20, "seconds_left": 30},
+        "transfers": [{"path": "a/b", "direction": "up", "done": 1, "size": 2}],
+        "last_cycle_at": 1_700_000_000_000_i64, "cycles": 6
+    })
+}
+
+fn status() -> Status {
+    let folders = vec![folder()];
+    Status {
+        schema: SCHEMA,
+        daemon: DaemonStatus {
+            version: "0.1.0".into(),
+            pid: 7,
+            started_at: 5,
+            uptime_seconds: 9,
+            device: "laptop".into(),
+            locked: false,
+        },
+        server: ServerStatus {
+            url: Some("https://example.org".into()),
+            embedded: false,
+            reachable: Some(true),
+            account: Some("5x".into()),
+            version: Some("1".into()),
+            capabilities: vec!["ranges".into()],
+        },
+        idle: Status::all_idle(&folders),
+        totals: Totals::of(&folders),
+        folders,
+        rates: Rates::default(),
+    }
+}
+
+#[test]
+fn status_of_everything() {
+    let mut totals = counts_json();
+    totals.as_object_mut().unwrap().insert("folders".into(), json!(1));
+    is_written(
+        &status(),
+        json!({
+            "schema": 1,
+            "daemon": {"version": "0.1.0", "pid": 7, "started_at": 5, "uptime_seconds": 9, "device": "laptop",
+                       "locked": false},
+            "server": {"url": "https://example.org", "embedded": false, "reachable": true, "account": "5x",
+                       "version": "1", "capabilities": ["ranges"]},
+            "idle": false,
+            "folders": [folder_json()],
+            "totals": totals,
+            "rates": {"up": 0, "down": 0}
+        }),
+    );
+    ignores_unknown_fields(&status());
+    assert_eq!(status().exit(), ExitCode::NotIdle);
+}
+
+#[test]
+fn a_folder_with_what_is_wrong_in_it() {
+    let conflict = Conflict {
+        id: 1,
+        path: "a".into(),
+        kind: "both_modified".into(),
+        copy: Some("a (conflict)".into()),
+        at: 2,
+        local_size: Some(3),
+        remote_size: None,
+    };
+    let hold = Hold { id: 1, kind: "mass_deletion_here".into(), count: 30, of: 40, examples: vec!["a".into()], at: 2 };
+    let problem = Problem { path: None, code: "disk_full".into(), message: "m".into(), hint: "h".into() };
+    is_written(
+        &FolderDetail {
+            schema: SCHEMA,
+            folder: folder(),
+            problems: vec![problem],
+            conflicts: vec![conflict],
+            holds: vec![hold],
+        },
+        json!({
+            "schema": 1, "folder": folder_json(),
+            "problems": [{"code": "disk_full", "message": "m", "hint": "h"}],
+            "conflicts": [{"id": 1, "path": "a", "kind": "both_modified", "copy": "a (conflict)", "at": 2,
+                           "local_size": 3}],
+            "holds": [{"id": 1, "kind": "mass_deletion_here", "count": 30, "of": 40, "examples": ["a"], "at": 2}]
+        }),
+    );
+}
+
+#[test]
+fn the_text_of_every_state_and_mode() {
+    let states = [
+        FolderState::Starting,
+        FolderState::Locked,
+        FolderState::Scanning,
+        FolderState::Syncing,
+        FolderState::Idle,
+        FolderState::Attention,
+        FolderState::Paused,
+        FolderState::Held,
+        FolderState::Halted,
+        FolderState::Offline,
+        FolderState::Unauthorised,
+        FolderState::OverQuota,
+        FolderState::Error,
+    ];
+    let texts = json!([
+        "starting",
+        "locked",
+        "scanning",
+        "syncing",
+        "idle",
+        "attention",
+        "paused",
+        "held",
+        "halted",
+        "offline",
+        "unauthorised",
+        "over_quota",
+        "error"
+    ]);
+    is_written(&states.to_vec(), texts);
+    for state in states {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+    }
+    is_written(
+        &vec![FolderMode::Sync, FolderMode::SendOnly, FolderMode::ReceiveOnly],
+        json!(["sync", "send-only", "receive-only"]),
+    );
+    is_written(
+        &vec![Resolution::KeepLocal, Resolution::AcceptRemote, Resolution::KeepBoth, Resolution::Skip],
+        json!(["keep-local", "accept-remote", "keep-both", "skip"]),
+    );
+}
+
+#[test]
+fn answers_of_operations() {
+    is_written(&Done::default(), json!({"schema": 1}));
+    is_written(
+        &Account { schema: SCHEMA, account: None, device: "d".into(), locked: true },
+        json!({"schema": 1, "device": "d", "locked": true}),
+    );
+    is_written(
+        &SyncReply { schema: SCHEMA, ended: true, folder: folder() },
+        json!({"schema": 1, "ended": true, "folder": folder_json()}),
+    );
+    is_written(
+        &RemoteFile {
+            path: "a".into(),
+            size: 1,
+            hash: "ab".into(),
+            file_id: "cd".into(),
+            revision: 2,
+            revision_id: "ef".into(),
+        },
+        json!({"path": "a", "size": 1, "hash": "ab", "file_id": "cd", "revision": 2, "revision_id": "ef"}),
+    );
+    is_written(&Page { schema: SCHEMA, items: vec![1], next: Some(4) }, json!({"schema": 1, "items": [1], "next": 4}));
+    is_written(
+        &Plan {
+            schema: SCHEMA,
+            actions: vec![PlannedAction {
+                kind: "rename_remote".into(),
+                path: "a".into(),
+                to: Some("b".into()),
+                bytes: None,
+            }],
+            total: 1,
+            upload_bytes: 2,
+            download_bytes: 3,
+            conflicts: vec![PlannedConflict {
+                path: "c".into(),
+                kind: "both_created".into(),
+                resolution: Resolution::KeepBoth,
+                copy: Some("d".into()),
+            }],
+            holds: vec![PlannedHold { kind: "k".into(), count: 1, of: 2, examples: vec![] }],
+            reported: vec![Reported { path: "e".into(), reason: "r".into() }],
+        },
+        json!({
+            "schema": 1, "actions": [{"kind": "rename_remote", "path": "a", "to": "b"}], "total": 1,
+            "upload_bytes": 2, "download_bytes": 3,
+            "conflicts": [{"path": "c", "kind": "both_created", "resolution": "keep-both", "copy": "d"}],
+            "holds": [{"kind": "k", "count": 1, "of": 2, "examples": []}],
+            "reported": [{"path": "e", "reason": "r"}]
+        }),
+    );
+}
+
+#[test]
+fn requests() {
+    is_written(
+        &AddFolder { label: "l".into(), path: "/p".into(), mode: FolderMode::SendOnly, ignore: vec!["*.o".into()] },
+        json!({"label": "l", "path": "/p", "mode": "send-only", "ignore": ["*.o"]}),
+    );
+    let short: AddFolder = serde_json::from_value(json!({"label": "l", "path": "/p"})).unwrap();
+    assert_eq!(short.mode, FolderMode::Sync);
+    is_written(&MoveRequest { from: "a".into(), to: "b".into() }, json!({"from": "a", "to": "b"}));
+    is_written(&ResolveRequest { resolution: Resolution::Skip }, json!({"resolution": "skip"}));
+    is_written(&SettleHoldRequest { accept: true }, json!({"accept": true}));
+    // A mistyped field of a request is refused: it would be a wish nobody hears.
+    assert!(serde_json::from_value::<SettleHoldRequest>(json!({"accept": true, "force": true})).is_err());
+    let unlock: UnlockRequest = serde_json::from_value(json!({"password": "secret word"})).unwrap();
+    assert_eq!(unlock.password, "secret word");
+    assert!(!format!("{unlock:?}").contains("secret"));
+}
+
+#[test]
+fn errors() {
+    is_written(
+        &ErrorBody { error: ApiError::new(ErrorCode::Busy, "m", "h") },
+        json!({"error": {"code": "busy", "message": "m", "hint": "h", "retryable": true}}),
+    );
+    let short: ErrorBody = serde_json::from_value(json!({"error": {"code": "new_kind", "message": "m"}})).unwrap();
+    assert_eq!(short.error.code, ErrorCode::Unknown);
+    assert_eq!(short.error.exit(), ExitCode::Failed);
+}
+
+#[test]
+fn stream_elements_are_read_as_they_are_written() {
+    let log = LogEvent {
+        folder: "f".into(),
+        id: 3,
+        at: 4,
+        kind: "uploaded".into(),
+        path: Some("p".into()),
+        text: "t".into(),
+    };
+    is_written(&log, json!({"folder": "f", "id": 3, "at": 4, "kind": "uploaded", "path": "p", "text": "t"}));
+    is_written(&Lost { count: Some(2) }, json!({"count": 2}));
+    let names = ["snapshot", "log", "status", "lost"];
+    let events = [
+        StreamEvent::Snapshot(Box::new(status())),
+        StreamEvent::Log(log),
+        StreamEvent::Status(Box::new(folder())),
+        StreamEvent::Lost(Lost { count: None }),
+    ];
+    for (event, name) in events.into_iter().zip(names) {
+        assert_eq!(event.name(), name);
+        assert_eq!(StreamEvent::parse(name, &event.to_json().unwrap()).unwrap(), Some(event));
+    }
+    assert_eq!(StreamEvent::parse("from_the_future", "{}").unwrap(), None);
+}

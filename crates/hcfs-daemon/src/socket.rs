@@ -1,0 +1,181 @@
+//! The local socket: HTTP/1.1 and JSON for the owner's own programs.
+//!
+//! Invariants: the socket is closed to other users from the first instant (mode 0600 before it has a name, in a
+//! directory nobody else can write, and the peer's user is checked again); no web page is answered; the number of
+//! connections, the sizes of heads and bodies and the time for a head are bounded; a slow reader slows nobody but itself.
+//!
+//! Deliberately absent: a socket that is handed over by the service manager (the daemon must run to keep folders in
+//! step, so nothing is gained by starting it on demand), and TCP.
+
+mod answer;
+mod bind;
+mod content;
+mod events;
+mod folders;
+mod guard;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::Uri;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use hcfs_api::{ApiError, ErrorBody, ErrorCode, Page, SCHEMA, UnlockRequest};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tower::{Service as _, ServiceExt as _};
+use zeroize::Zeroizing;
+
+use self::answer::{Answer, BODY_MAX, Failure, Json, done};
+pub(crate) use self::bind::Bound;
+pub(crate) use self::content::sweep_incoming;
+use self::guard::{Once, Peer};
+use crate::supervise::Supervisor;
+
+/// Connections at once.
+const CONNECTIONS: usize = 32;
+/// How long a client may take for the head of a request.
+const HEAD: Duration = Duration::from_secs(10);
+/// The largest head of a request, in bytes.
+const HEAD_MAX: usize = 32 * 1024;
+/// How long open answers may go on when the daemon stops.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// What every handler works with.
+#[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) supervisor: Arc<Supervisor>,
+    pub(crate) stopping: CancellationToken,
+}
+
+/// Serves the socket until `served.stopping`, then lets open answers end, for a few seconds at most.
+pub(crate) async fn serve(bound: Bound, served: Served) {
+    let stopping = served.stopping.clone();
+    let routes = routes(served);
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stopping.cancelled() => break,
+            accepted = bound.listener().accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => match places.clone().try_acquire_owned() {
+                Ok(place) => connect(stream, &routes, place, &graceful),
+                Err(_) => refuse(&stream),
+            },
+            Err(error) => {
+                // Out of descriptors, most likely: others must close first.
+                tracing::warn!("the socket cannot accept: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    // Removes the name, so that nobody connects any more.
+    drop(bound);
+    if tokio::time::timeout(LINGER, graceful.shutdown()).await.is_err() {
+        tracing::debug!("connections were still open at the end");
+    }
+}
+
+fn connect(stream: UnixStream, routes: &Router, place: OwnedSemaphorePermit, graceful: &GracefulShutdown) {
+    let Ok(credentials) = stream.peer_cred() else { return };
+    let peer = Peer { uid: credentials.uid() };
+    let routes = routes.clone();
+    let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer);
+        let mut routes = routes.clone();
+        async move { routes.as_service().ready().await?.call(request).await }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        // A client that breaks off is its own affair.
+        if let Err(error) = connection.await {
+            tracing::debug!("a connection broke: {error}");
+        }
+        drop(place);
+    });
+}
+
+/// Says that there are too many, as far as the socket's buffer takes it at once.
+fn refuse(stream: &UnixStream) {
+    let error = ApiError::new(ErrorCode::Busy, format!("{CONNECTIONS} connections are open"), "close one of them");
+    let status = error.code.status();
+    let body = serde_json::to_string(&ErrorBody { error }).unwrap_or_default();
+    let answer = format!(
+        "HTTP/1.1 {status} Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    // Whoever is refused may also find the connection closed.
+    let _ = stream.try_write(answer.as_bytes());
+}
+
+/// All routes, behind the guards.
+pub(crate) fn routes(served: Served) -> Router {
+    let once = Arc::new(Once::default());
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/events", get(events::stream))
+        .route("/v1/account", get(account))
+        .route("/v1/unlock", post(unlock))
+        .route("/v1/lock", post(lock))
+        .route("/v1/reload", post(reload))
+        .route("/v1/folders", get(list).post(folders::add))
+        .nest("/v1/folders/{label}", folders::routes())
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(once, guard::run_once))
+        .layer(middleware::from_fn(guard::admit))
+        .with_state(served)
+}
+
+async fn status(State(served): State<Served>) -> Response {
+    Json(served.supervisor.status()).into_response()
+}
+
+async fn account(State(served): State<Served>) -> Response {
+    Json(served.supervisor.account()).into_response()
+}
+
+async fn list(State(served): State<Served>) -> Response {
+    Json(Page { schema: SCHEMA, items: served.supervisor.folders(), next: None }).into_response()
+}
+
+async fn unlock(State(served): State<Served>, Json(UnlockRequest { password }): Json<UnlockRequest>) -> Answer {
+    served.supervisor.unlock(Zeroizing::new(password)).await?;
+    done()
+}
+
+async fn lock(State(served): State<Served>) -> Answer {
+    served.supervisor.lock().await;
+    done()
+}
+
+async fn reload(State(served): State<Served>) -> Answer {
+    served.supervisor.reload().await?;
+    done()
+}
+
+async fn no_route(uri: Uri) -> Failure {
+    let message = format!("there is no route \"{}\"", uri.path());
+    Failure(ApiError::new(ErrorCode::NoRoute, message, "the client may be newer than the daemon: restart the daemon"))
+}
+
+async fn no_method(uri: Uri) -> Failure {
+    Failure::bad_request(format!("\"{}\" does not take this method", uri.path()), "see the interface for its methods")
+}

@@ -1,0 +1,31 @@
+//! Clients that speak to a server over HTTP.
+
+use std::sync::Arc;
+
+use hcfs_remote::{BaseUrl, Client, ClientConfig, HcfsRemote, RateLimit, Remote, Token};
+
+use super::backend::{BoxError, Connect, ServerAt};
+
+/// One client for every folder, since a connection lives on the thread that made it; but one limit for all of them.
+pub(crate) struct OverHttp {
+    upload: RateLimit,
+    download: RateLimit,
+}
+
+impl OverHttp {
+    pub(crate) fn new() -> Self {
+        Self { upload: RateLimit::unlimited(), download: RateLimit::unlimited() }
+    }
+}
+
+impl Connect for OverHttp {
+    fn connect(&self, server: &ServerAt) -> Result<Arc<dyn Remote>, BoxError> {
+        self.upload.set(server.upload);
+        self.download.set(server.download);
+        let limits =
+            ClientConfig { upload: self.upload.clone(), download: self.download.clone(), ..ClientConfig::default() };
+        let base = BaseUrl::parse(&server.url)?;
+        let token = Token::new(&server.token)?;
+        Ok(Arc::new(HcfsRemote::new(Client::new(limits)?, base, server.account.clone(), token)))
+    }
+}

@@ -1,0 +1,232 @@
+//! The daemon over a server in memory, asked through its socket.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "tests may fail loudly, and each uses a part of the machine"
+)]
+
+mod machine;
+
+use bytes::Bytes;
+use hcfs_api::{
+    ErrorCode, Folder, FolderDetail, FolderState, LogEvent, Page, Plan, Problem, RemoteFile, Status, SyncReply, routes,
+};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Method, Request, StatusCode};
+use machine::{Machine, error_of, idle, mode, until};
+use tokio::io::AsyncReadExt as _;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_comes_into_step_and_every_route_says_so() {
+    let machine = Machine::with_folder();
+    machine.write("a.txt", "alpha");
+    machine.write("b.txt", "beta");
+    let running = machine.start().await;
+    let client = machine.client();
+    idle(&running).await;
+    assert_eq!(machine.stored("docs"), 2);
+
+    let status: Status = client.get(routes::STATUS).await;
+    assert!(status.idle && !status.daemon.locked && !status.server.embedded);
+    assert_eq!((status.daemon.version.as_str(), status.daemon.device.as_str()), ("1.2.3", "test"));
+    assert_eq!(status.server.account.as_deref(), Some(machine.server.account().as_str()));
+    assert_eq!(status.totals.counts.synced_files, 2);
+    assert_eq!(status.totals.counts.sent, 9);
+
+    let folders: Page<Folder> = client.get(routes::FOLDERS).await;
+    assert_eq!(folders.items, status.folders);
+    let detail: FolderDetail = client.get(&routes::folder("docs")).await;
+    assert_eq!((detail.folder.state, detail.problems.len()), (FolderState::Idle, 0));
+    let plan: Plan = client.get(&routes::plan("docs", 10)).await;
+    assert!(plan.is_empty(), "{plan:?}");
+    let problems: Page<Problem> = client.get(&routes::problems("docs", 0, 10)).await;
+    assert_eq!((problems.items.len(), problems.next), (0, None));
+
+    let mut uploaded = Vec::new();
+    let mut after = 0;
+    loop {
+        let page: Page<LogEvent> = client.get(&routes::log("docs", after, 1)).await;
+        assert!(page.items.len() <= 1);
+        uploaded.extend(page.items.into_iter().filter(|event| event.kind == "uploaded").filter_map(|event| event.path));
+        match page.next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    uploaded.sort();
+    assert_eq!(uploaded, ["a.txt", "b.txt"]);
+    assert_eq!((mode(&machine.paths.socket), mode(machine.paths.socket_dir())), (0o600, 0o700));
+    running.stop().await;
+    assert!(!machine.paths.socket.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_on_the_server_are_read_written_moved_and_deleted() {
+    let machine = Machine::with_folder();
+    machine.write("a.txt", "0123456789");
+    let running = machine.start().await;
+    let client = machine.client();
+    idle(&running).await;
+
+    let (status, body) = client.call(Method::GET, &routes::content("docs", "a.txt"), "").await;
+    assert_eq!((status, &body[..]), (StatusCode::OK, &b"0123456789"[..]));
+    for (range, part) in [("bytes=2-4", "234"), ("bytes=7-", "789"), ("bytes=-1", "9"), ("bytes=8-99", "89")] {
+        let request = Request::get(routes::content("docs", "a.txt")).header("host", "hcfs").header("range", range);
+        let response = client.send(request.body(Full::default()).unwrap()).await;
+        assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT, "{range}");
+        let content_range = response.headers()["content-range"].to_str().unwrap().to_owned();
+        assert!(content_range.ends_with("/10"), "{content_range}");
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), part, "{range}");
+    }
+    let beyond = client.call_with(Method::GET, &routes::content("docs", "a.txt"), "", &[("range", "bytes=10-")]).await;
+    assert_eq!(error_of(beyond.0, &beyond.1).code, ErrorCode::BadRange);
+
+    let large = "x".repeat(700_000);
+    client.done(Method::PUT, &routes::put_content("docs", "dir/new.txt", false), &large).await;
+    let (_, body) = client.call(Method::GET, &routes::content("docs", "dir/new.txt"), "").await;
+    assert_eq!(body, large);
+    let exists = client.refused(Method::PUT, &routes::put_content("docs", "dir/new.txt", false), "y").await;
+    assert_eq!(exists.code, ErrorCode::Exists);
+    client.done(Method::PUT, &routes::put_content("docs", "dir/new.txt", true), "y").await;
+
+    let moved = r#"{"from": "dir/new.txt", "to": "dir/newer.txt"}"#;
+    client.done(Method::POST, &routes::move_file("docs"), moved).await;
+    assert_eq!(client.refused(Method::POST, &routes::move_file("docs"), moved).await.code, ErrorCode::NotFound);
+    let (_, lines) = client.call(Method::GET, &routes::files("docs", Some("dir")), "").await;
+    let lines = String::from_utf8(lines.to_vec()).unwrap();
+    let files: Vec<RemoteFile> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(files.len(), 1);
+    assert_eq!((files[0].path.as_str(), files[0].size), ("dir/newer.txt", 1));
+
+    client.done(Method::DELETE, &routes::content("docs", "dir/newer.txt"), "").await;
+    let gone = client.refused(Method::GET, &routes::content("docs", "dir/newer.txt"), "").await;
+    assert_eq!(gone.code, ErrorCode::NotFound);
+    assert_eq!(std::fs::read_dir(machine.paths.state.join("incoming")).unwrap().count(), 0);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sync_answers_when_its_cycle_has_ended() {
+    let machine = Machine::with_folder();
+    let running = machine.start().await;
+    let client = machine.client();
+    idle(&running).await;
+    machine.write("late.txt", "late");
+    let (status, body) = client.call(Method::POST, &routes::sync("docs", Some(30)), "").await;
+    assert_eq!(status, StatusCode::OK);
+    let reply: SyncReply = serde_json::from_slice(&body).unwrap();
+    assert!(reply.ended);
+    assert_eq!(machine.stored("docs"), 1);
+
+    client.done(Method::POST, &routes::pause("docs"), "").await;
+    until(&running, "paused", |status| status.folders[0].state == FolderState::Paused).await;
+    machine.write("later.txt", "later");
+    client.done(Method::POST, &routes::resume("docs"), "").await;
+    until(&running, "sent", |status| status.idle && status.totals.counts.synced_files == 2).await;
+    client.done(Method::POST, &routes::scan("docs", true), "").await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_make_no_sense_are_refused_with_a_code_and_a_hint() {
+    let machine = Machine::with_folder();
+    let running = machine.start().await;
+    let client = machine.client();
+    idle(&running).await;
+    let long = "x".repeat(70_000);
+    let cases = [
+        (Method::GET, "/v1/nothing".to_owned(), "", ErrorCode::NoRoute),
+        (Method::GET, "/v2/status".to_owned(), "", ErrorCode::NoRoute),
+        (Method::POST, routes::STATUS.to_owned(), "", ErrorCode::BadRequest),
+        (Method::GET, routes::pause("docs"), "", ErrorCode::BadRequest),
+        (Method::GET, "/v1/folders/docs/nothing".to_owned(), "", ErrorCode::NoRoute),
+        (Method::GET, routes::folder("other"), "", ErrorCode::NoFolder),
+        (Method::POST, routes::pause("other"), "", ErrorCode::NoFolder),
+        (Method::GET, "/v1/folders/a%00b".to_owned(), "", ErrorCode::BadRequest),
+        (Method::GET, "/v1/folders/docs/log?after=x".to_owned(), "", ErrorCode::BadRequest),
+        (Method::GET, "/v1/folders/docs/log?from=1".to_owned(), "", ErrorCode::BadRequest),
+        (Method::POST, routes::conflict("docs", 7), r#"{"resolution": "skip"}"#, ErrorCode::NotFound),
+        (Method::POST, routes::conflict("docs", 7), r#"{"resolution": "guess"}"#, ErrorCode::BadRequest),
+        (Method::POST, "/v1/folders/docs/holds/x".to_owned(), r#"{"accept": true}"#, ErrorCode::BadRequest),
+        (Method::POST, routes::hold("docs", 7), r#"{"accept": true}"#, ErrorCode::NotFound),
+        (Method::GET, routes::content("docs", "../etc/passwd"), "", ErrorCode::BadRequest),
+        (Method::GET, routes::content("docs", "nothing"), "", ErrorCode::NotFound),
+        (Method::GET, routes::files("docs", Some("/abs")), "", ErrorCode::BadRequest),
+        (Method::POST, routes::FOLDERS.to_owned(), "{", ErrorCode::BadRequest),
+        (Method::POST, routes::FOLDERS.to_owned(), &long, ErrorCode::TooLarge),
+        (Method::POST, routes::FOLDERS.to_owned(), r#"{"label": "x", "path": "rel"}"#, ErrorCode::BadRequest),
+        (Method::POST, routes::FOLDERS.to_owned(), r#"{"label": "x", "path": "/no/where"}"#, ErrorCode::BadFolder),
+        (Method::DELETE, routes::folder("other"), "", ErrorCode::NoFolder),
+    ];
+    for (method, route, body, code) in cases {
+        let error = client.refused(method.clone(), &route, body).await;
+        assert_eq!(error.code, code, "{method} {route}: {error:?}");
+    }
+    // What was sent may be a password: it is not repeated.
+    let error = client.refused(Method::POST, routes::UNLOCK, r#"{"password": 12345678}"#).await;
+    assert!(!error.message.contains("12345678"), "{error:?}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_web_page_may_speak() {
+    let machine = Machine::with_folder();
+    let running = machine.start().await;
+    let client = machine.client();
+    for header in
+        [("origin", "http://localhost"), ("origin", "null"), ("referer", "http://x/"), ("sec-fetch-site", "none")]
+    {
+        for (method, route) in
+            [(Method::GET, routes::STATUS), (Method::POST, routes::LOCK), (Method::GET, "/v1/nothing")]
+        {
+            let (status, body) = client.call_with(method, route, "", &[header]).await;
+            assert_eq!(error_of(status, &body).code, ErrorCode::Forbidden, "{header:?} {route}");
+        }
+    }
+    assert!(!running.status().daemon.locked);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_thirty_third_connection_is_told_that_there_are_too_many() {
+    let machine = Machine::with_folder();
+    let running = machine.start().await;
+    let client = machine.client();
+    let mut open = Vec::new();
+    for _ in 0..32 {
+        let request = Request::get(routes::EVENTS).header("host", "hcfs").body(Full::<Bytes>::default()).unwrap();
+        open.push(client.send(request).await);
+    }
+    let mut refused = tokio::net::UnixStream::connect(&machine.paths.socket).await.unwrap();
+    let mut answer = String::new();
+    refused.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert_eq!(error_of(StatusCode::SERVICE_UNAVAILABLE, body.as_bytes()).code, ErrorCode::Busy);
+    // Streams end with the daemon: nothing is left hanging.
+    tokio::time::timeout(machine::DEADLINE, running.stop()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_with_a_key_runs_once() {
+    let machine = Machine::with_folder();
+    let running = machine.start().await;
+    let client = machine.client();
+    let path = machine.dir.path().join("photos");
+    std::fs::create_dir(&path).unwrap();
+    let body = format!("{{\"label\": \"photos\", \"path\": {:?}}}", path.to_str().unwrap());
+    let key = [(routes::IDEMPOTENCY_KEY, "k1")];
+    let first = client.call_with(Method::POST, routes::FOLDERS, &body, &key).await;
+    let again = client.call_with(Method::POST, routes::FOLDERS, &body, &key).await;
+    assert_eq!(first, again);
+    assert_eq!(first.0, StatusCode::OK, "{first:?}");
+    let without = client.refused(Method::POST, routes::FOLDERS, &body).await;
+    assert_eq!(without.code, ErrorCode::Exists);
+    let wrong = client.call_with(Method::POST, routes::LOCK, "", &[(routes::IDEMPOTENCY_KEY, "")]).await;
+    assert_eq!(error_of(wrong.0, &wrong.1).code, ErrorCode::BadRequest);
+    running.stop().await;
+}
