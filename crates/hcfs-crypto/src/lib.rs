@@ -36,4 +36,4 @@ mod tree;
 #[cfg(test)]
 mod vectors;
 
-pub use random::RandomError;
+pub use random::{RandomError, random_bytes};
