@@ -245,11 +245,12 @@ impl fmt::Display for Cents {
 
 impl fmt::Display for RemoteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.object, self.kind)?;
+        let kind = self.kind.to_string();
+        write!(f, "{}: {kind}", self.object)?;
         if let Some(status) = self.status {
             write!(f, " (status {status})")?;
         }
-        if !self.message.is_empty() {
+        if !self.message.is_empty() && !kind.ends_with(&*self.message) {
             write!(f, ": {}", self.message)?;
         }
         Ok(())

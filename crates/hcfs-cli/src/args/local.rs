@@ -1,0 +1,166 @@
+//! Commands that the program carries out itself, with the daemon's or the server's library.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use hcfs_model::{AccountAddress, FolderLabel};
+
+/// A command that needs no running daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum LocalCommand {
+    /// Do all of it on this machine: make an account if there is none, start a server if none is configured, keep DIR in step
+    #[command(after_help = "Example:\n  hcfs up ~/Documents")]
+    Up(UpOptions),
+    /// Set up an account and a folder; ask for what is missing
+    #[command(
+        after_help = "Examples:\n  hcfs init --folder ~/Documents --label documents --server https://sync.example.org \
+                            --token-file token.txt\n  hcfs init --folder ~/Documents --mnemonic-file words.txt"
+    )]
+    Init(InitOptions),
+    /// Run the background service
+    #[command(after_help = "Example:\n  hcfs daemon --config /etc/hcfs/config.toml")]
+    Daemon,
+    /// Show, export, seal anew or import the account's key
+    #[command(subcommand, after_help = "Example:\n  hcfs key show-account")]
+    Key(KeyCommand),
+    /// Run a server, or manage its tokens
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  hcfs server --listen 127.0.0.1:8080 --data /srv/hcfs\n  hcfs server token create \
+                      --account 5Grw…"
+    )]
+    Server(ServerOptions),
+}
+
+/// `hcfs up [DIR]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct UpOptions {
+    /// The folder to keep in step; it is made if it is missing. Without it, the folders that are configured
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// `hcfs init`. What is absent is asked for, kept as configured, or takes its default.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct InitOptions {
+    /// A folder to keep in step
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// The folder's name, the same on every device; by default the directory's name
+    #[arg(long, value_name = "NAME", value_parser = FolderLabel::new, requires = "folder")]
+    pub label: Option<FolderLabel>,
+    /// The server's address; without it, a server on this machine
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+    /// The account on the server; by default the one the recovery phrase gives
+    #[arg(long, value_name = "SS58", value_parser = AccountAddress::parse)]
+    pub account: Option<AccountAddress>,
+    /// A file that holds the server's token
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// A file that holds the 24 words of an account that exists
+    #[arg(long, value_name = "FILE")]
+    pub mnemonic_file: Option<PathBuf>,
+    /// What opens the recovery phrase on this machine: prompt, keyring, keyfile:PATH or credential:NAME
+    // Kept as text: the daemon's configuration has the same setting and the one parser of it.
+    #[arg(long, value_name = "HOW")]
+    pub unlock: Option<String>,
+    /// This device's name, as conflict copies show it
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
+}
+
+/// `hcfs key …`.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum KeyCommand {
+    /// Print the account's address
+    #[command(after_help = "Example:\n  hcfs key show-account --json")]
+    ShowAccount,
+    /// Show the 24 words; without a terminal, write them to a file only you can read
+    #[command(after_help = "Example:\n  hcfs key export-mnemonic")]
+    ExportMnemonic,
+    /// Seal the recovery phrase on this machine with another password
+    #[command(after_help = "Example:\n  hcfs key change-password")]
+    ChangePassword,
+    /// Take over an account from its 24 words; they are asked for if no file is given
+    #[command(after_help = "Example:\n  hcfs key import --mnemonic-file words.txt")]
+    Import(KeyImport),
+}
+
+/// `hcfs key import`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct KeyImport {
+    /// A file that holds the words
+    #[arg(long, value_name = "FILE")]
+    pub mnemonic_file: Option<PathBuf>,
+}
+
+/// `hcfs server`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct ServerOptions {
+    /// Where to listen; port 0 takes a free one. By default 127.0.0.1 and a free port
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// The server's files, instead of HCFS_SERVER_DATA or $XDG_DATA_HOME/hcfs/server
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data: Option<PathBuf>,
+    /// Print the address the server listens on, once it does
+    #[arg(long)]
+    pub print_address: bool,
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<ServerCommand>,
+}
+
+/// `hcfs server …`.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum ServerCommand {
+    /// Make, list or end the tokens clients show
+    #[command(subcommand, after_help = "Example:\n  hcfs server token list --account 5Grw…")]
+    Token(TokenCommand),
+}
+
+/// `hcfs server token …`.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it; it is shown this once
+    #[command(after_help = "Example:\n  hcfs server token create --account 5Grw… --label laptop > token.txt")]
+    Create(TokenCreate),
+    /// List the tokens of an account; their secrets are not kept and not shown
+    #[command(after_help = "Example:\n  hcfs server token list --account 5Grw…")]
+    List(TokenList),
+    /// End a token
+    #[command(after_help = "Example:\n  hcfs server token revoke --account 5Grw… 0123456789abcdef")]
+    Revoke(TokenRevoke),
+}
+
+/// `hcfs server token create`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct TokenCreate {
+    /// The account it is for
+    #[arg(long, value_name = "SS58", value_parser = AccountAddress::parse)]
+    pub account: AccountAddress,
+    /// What it is for, as the list shows it
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub label: String,
+}
+
+/// `hcfs server token list`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct TokenList {
+    /// The account
+    #[arg(long, value_name = "SS58", value_parser = AccountAddress::parse)]
+    pub account: AccountAddress,
+}
+
+/// `hcfs server token revoke`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct TokenRevoke {
+    /// The account
+    #[arg(long, value_name = "SS58", value_parser = AccountAddress::parse)]
+    pub account: AccountAddress,
+    /// The token's id, as the list shows it: not the token itself
+    #[arg(value_name = "ID")]
+    pub id: String,
+}

@@ -1,0 +1,331 @@
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory as _;
+use hcfs_api::{ExitCode, FolderMode, Resolution};
+
+use super::*;
+
+const ACCOUNT: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+
+fn read(line: &str) -> Result<Invocation, Stop> {
+    parse(std::iter::once("hcfs").chain(line.split_whitespace()))
+}
+
+#[track_caller]
+fn socket(line: &str) -> SocketCommand {
+    match read(line).unwrap().command {
+        Command::Socket(command) => command,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn local(line: &str) -> LocalCommand {
+    match read(line).unwrap().command {
+        Command::Local(command) => command,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn path(text: &str) -> hcfs_model::RelPath {
+    hcfs_model::RelPath::new(text).unwrap()
+}
+
+fn label(text: &str) -> hcfs_model::FolderLabel {
+    hcfs_model::FolderLabel::new(text).unwrap()
+}
+
+#[test]
+fn the_definition_contradicts_itself_nowhere() {
+    Invocation::command().debug_assert();
+}
+
+#[track_caller]
+fn is_read<const N: usize>(table: [(&str, SocketCommand); N]) {
+    for (line, expected) in table {
+        assert_eq!(socket(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn commands_of_the_daemon() {
+    let table = [
+        ("sync", SocketCommand::Sync(SyncOptions::default())),
+        (
+            "sync a b --timeout 5",
+            SocketCommand::Sync(SyncOptions { labels: vec![label("a"), label("b")], dry_run: false, timeout: Some(5) }),
+        ),
+        ("sync --dry-run", SocketCommand::Sync(SyncOptions { dry_run: true, ..SyncOptions::default() })),
+        ("status --watch", SocketCommand::Status(StatusOptions { watch: true })),
+        ("wait --timeout 0", SocketCommand::Wait(WaitOptions { timeout: Some(0) })),
+        ("folder list", SocketCommand::Folder(FolderCommand::List)),
+        (
+            "folder add photos /p --mode send-only --ignore *.o --ignore b/",
+            SocketCommand::Folder(FolderCommand::Add(AddedFolder {
+                label: label("photos"),
+                dir: "/p".into(),
+                mode: FolderMode::SendOnly,
+                ignore: vec!["*.o".into(), "b/".into()],
+            })),
+        ),
+        ("folder pause a", SocketCommand::Folder(FolderCommand::Pause(Labels { labels: vec![label("a")] }))),
+        (
+            "folder scan a --full",
+            SocketCommand::Folder(FolderCommand::Scan(ScannedFolders { labels: vec![label("a")], full: true })),
+        ),
+    ];
+    is_read(table);
+}
+
+#[test]
+fn commands_for_what_is_wrong_and_for_files() {
+    let table = [
+        ("conflicts", SocketCommand::Conflicts(ConflictsOptions::default())),
+        (
+            "conflicts resolve a/b accept-remote --label x",
+            SocketCommand::Conflicts(ConflictsOptions {
+                label: Some(label("x")),
+                command: Some(ConflictCommand::Resolve(ResolvedConflict {
+                    path: path("a/b"),
+                    resolution: Resolution::AcceptRemote,
+                })),
+            }),
+        ),
+        ("problems --label x", SocketCommand::Problems(ProblemsOptions { label: Some(label("x")) })),
+        (
+            "holds accept 7",
+            SocketCommand::Holds(HoldsOptions {
+                label: None,
+                command: Some(HoldCommand::Accept(AnsweredHold { id: 7 })),
+            }),
+        ),
+        ("log -f", SocketCommand::Log(LogOptions { follow: true, label: None })),
+        ("ls a/b/", SocketCommand::Ls(LsOptions { path: Some(path("a/b")), label: None })),
+        (
+            "get a/b c --range -5 --force",
+            SocketCommand::Get(GetOptions {
+                remote: path("a/b"),
+                local: Some("c".into()),
+                range: Some(ByteRange::Last(5)),
+                force: true,
+                label: None,
+            }),
+        ),
+        (
+            "cat a --range 1-2",
+            SocketCommand::Cat(CatOptions { remote: path("a"), range: Some(ByteRange::Between(1, 2)), label: None }),
+        ),
+        (
+            "put a b --label x",
+            SocketCommand::Put(PutOptions {
+                local: "a".into(),
+                remote: path("b"),
+                force: false,
+                label: Some(label("x")),
+            }),
+        ),
+        ("rm a b", SocketCommand::Rm(RmOptions { paths: vec![path("a"), path("b")], label: None })),
+        ("mv a b", SocketCommand::Mv(MvOptions { from: path("a"), to: path("b"), label: None })),
+        ("unlock", SocketCommand::Unlock),
+    ];
+    is_read(table);
+}
+
+#[test]
+fn commands_of_this_process() {
+    let account = hcfs_model::AccountAddress::parse(ACCOUNT).unwrap();
+    let table = [
+        ("up".to_owned(), LocalCommand::Up(UpOptions { dir: None })),
+        ("up ./d".to_owned(), LocalCommand::Up(UpOptions { dir: Some("./d".into()) })),
+        ("daemon".to_owned(), LocalCommand::Daemon),
+        (
+            format!(
+                "init --folder d --label l --server https://s --account {ACCOUNT} --token-file t --mnemonic-file m \
+                 --unlock keyfile:/k --device n"
+            ),
+            LocalCommand::Init(InitOptions {
+                folder: Some("d".into()),
+                label: Some(label("l")),
+                server: Some("https://s".into()),
+                account: Some(account.clone()),
+                token_file: Some("t".into()),
+                mnemonic_file: Some("m".into()),
+                unlock: Some("keyfile:/k".into()),
+                device: Some("n".into()),
+            }),
+        ),
+        ("key show-account".to_owned(), LocalCommand::Key(KeyCommand::ShowAccount)),
+        ("key export-mnemonic".to_owned(), LocalCommand::Key(KeyCommand::ExportMnemonic)),
+        ("key change-password".to_owned(), LocalCommand::Key(KeyCommand::ChangePassword)),
+        (
+            "key import --mnemonic-file m".to_owned(),
+            LocalCommand::Key(KeyCommand::Import(KeyImport { mnemonic_file: Some("m".into()) })),
+        ),
+        (
+            "server --listen [::1]:0 --data /d --print-address".to_owned(),
+            LocalCommand::Server(ServerOptions {
+                listen: Some("[::1]:0".parse().unwrap()),
+                data: Some("/d".into()),
+                print_address: true,
+                command: None,
+            }),
+        ),
+        (
+            format!("server token create --account {ACCOUNT} --label laptop --data /d"),
+            LocalCommand::Server(ServerOptions {
+                data: Some("/d".into()),
+                command: Some(ServerCommand::Token(TokenCommand::Create(TokenCreate {
+                    account: account.clone(),
+                    label: "laptop".into(),
+                }))),
+                ..ServerOptions::default()
+            }),
+        ),
+        (
+            format!("server token revoke --account {ACCOUNT} 00ff"),
+            LocalCommand::Server(ServerOptions {
+                command: Some(ServerCommand::Token(TokenCommand::Revoke(TokenRevoke { account, id: "00ff".into() }))),
+                ..ServerOptions::default()
+            }),
+        ),
+    ];
+    for (line, expected) in table {
+        assert_eq!(local(&line), expected, "{line}");
+    }
+    assert_eq!(read("version").unwrap().command, Command::Version);
+}
+
+#[test]
+fn wrong_use_ends_with_2_and_names_what_is_wrong() {
+    for (line, named) in [
+        ("", "Usage"),
+        ("no-such-command", "no-such-command"),
+        ("status --bogus", "--bogus"),
+        ("sync --dry-run --timeout 5", "--timeout"),
+        ("sync --timeout -1", "-1"),
+        ("wait --timeout 99999999999999999999", "99999999999999999999"),
+        ("wait --timeout 31536001", "31536000"),
+        ("folder pause", "LABEL"),
+        ("folder remove a/b", "slash"),
+        ("folder add a /p --mode both", "send-only"),
+        ("conflicts resolve a throw-away", "keep-local"),
+        ("conflicts --label a resolve b skip", "resolve"),
+        ("rm ../a", ".."),
+        ("rm", "PATH"),
+        ("mv /a b", "starts with a slash"),
+        ("get a --range 5-2", "ends before it starts"),
+        ("get a --range +1-2", "A-B"),
+        ("get a --range 1..2", "A-B"),
+        ("get a --range -0", "nothing"),
+        ("init --label l", "--folder"),
+        ("init --account 5Grw", "--account"),
+        ("init --password x", "--password"),
+        ("server --listen localhost", "--listen"),
+        ("server token create", "--account"),
+        ("server --print-address token list --account x", "token"),
+    ] {
+        let stop = read(line).expect_err(line);
+        assert_eq!(stop.exit(), ExitCode::Usage, "{line}");
+        let text = stop.error.render().to_string();
+        assert!(text.contains(named), "{line}: {text}");
+    }
+}
+
+#[test]
+fn help_and_version_are_no_failures() {
+    for line in ["--help", "-h", "help", "help sync", "conflicts resolve --help", "--version"] {
+        let stop = read(line).expect_err(line);
+        assert_eq!(stop.exit(), ExitCode::Done, "{line}");
+        let (mut terminal, screen) = Terminal::scripted();
+        assert_eq!(stop.print(&mut terminal), ExitCode::Done);
+        assert!(screen.take_out().contains("hcfs"), "{line}");
+        assert_eq!(screen.take_err(), "");
+    }
+}
+
+#[test]
+fn wrong_use_is_told_as_text_or_as_json() {
+    let (mut terminal, screen) = Terminal::scripted();
+    assert_eq!(read("sync --timeout x").unwrap_err().print(&mut terminal), ExitCode::Usage);
+    let text = screen.take_err();
+    assert!(text.starts_with("error: invalid value 'x' for '--timeout <S>'"), "{text}");
+    assert_eq!(read("--json sync --timeout x").unwrap_err().print(&mut terminal), ExitCode::Usage);
+    let json: serde_json::Value = serde_json::from_str(&screen.take_err()).unwrap();
+    assert_eq!(json["schema"], 1);
+    assert_eq!(json["error"]["code"], "bad_request");
+    assert!(json["error"]["message"].as_str().unwrap().starts_with("invalid value 'x'"), "{json}");
+    assert_eq!(screen.take_out(), "");
+}
+
+/// Every command, and those below it.
+fn walk(command: &clap::Command, path: &str, see: &mut impl FnMut(&clap::Command, &str)) {
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        let path = format!("{path} {}", sub.get_name());
+        see(sub, &path);
+        walk(sub, &path, see);
+    }
+}
+
+#[test]
+fn every_command_has_an_example_that_is_right() {
+    let mut seen = 0;
+    walk(&Invocation::command(), "hcfs", &mut |command, path| {
+        let help = command.get_after_help().unwrap_or_else(|| panic!("{path} has no example")).to_string();
+        let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+        assert!(!examples.is_empty(), "{path}: {help}");
+        for example in examples {
+            assert!(example.starts_with("hcfs "), "{path}: {example}");
+            let end = example.find(['|', '>']).or_else(|| example.find("&&")).unwrap_or(example.len());
+            let line = example[5..end].replace("5Grw…", ACCOUNT).replace('\'', "");
+            let line = line.split("&&").next().unwrap_or_default();
+            assert!(read(line).is_ok(), "{path}: {example}: {}", read(line).unwrap_err().error);
+            seen += 1;
+        }
+    });
+    assert!(seen > 40, "{seen}");
+}
+
+#[test]
+fn commands_of_later_are_not_offered_and_no_option_takes_a_secret() {
+    let mut names = Vec::new();
+    walk(&Invocation::command(), "hcfs", &mut |command, path| {
+        names.push(path.to_owned());
+        for option in command.get_arguments() {
+            let name = option.get_long().unwrap_or_default();
+            assert!(!["password", "mnemonic", "token", "phrase", "secret"].contains(&name), "{path} --{name}");
+        }
+    });
+    for later in ["ui", "doctor", "trash", "history", "search", "source", "fetch", "service", "completions", "man"] {
+        assert!(!names.contains(&format!("hcfs {later}")), "{later}");
+    }
+}
+
+#[test]
+fn options_come_before_the_environment() {
+    let env = |name: &str| match name {
+        "HOME" => Some("/home/me".into()),
+        "HCFS_SOCKET" => Some("/run/env.sock".into()),
+        "HCFS_CONFIG" => Some("/env.toml".into()),
+        _ => None,
+    };
+    let options = read("status --socket /run/opt.sock --state-dir state").unwrap().options;
+    let paths = options.paths(&env).unwrap();
+    assert_eq!(paths.socket, Path::new("/run/opt.sock"));
+    assert_eq!(paths.config, Path::new("/env.toml"));
+    assert_eq!(paths.state, std::env::current_dir().unwrap().join("state"));
+    let empty = GlobalOptions { socket: Some(PathBuf::new()), ..GlobalOptions::default() };
+    assert_eq!(empty.paths(&env).unwrap().socket, Path::new("/home/me/.local/state/hcfs/run/hcfs.sock"));
+    let long = GlobalOptions { socket: Some("x".repeat(200).into()), ..GlobalOptions::default() };
+    assert!(matches!(long.paths(&env), Err(PathsError::SocketTooLong(_))));
+}
+
+#[test]
+fn options_of_every_command_may_stand_behind_it() {
+    let invocation = read("folder remove a --yes -q --json").unwrap();
+    assert!(invocation.options.yes && invocation.options.quiet && invocation.options.json);
+}
+
+#[test]
+fn the_help_of_the_program() {
+    insta::assert_snapshot!(Invocation::command().term_width(100).render_help());
+}
