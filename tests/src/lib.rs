@@ -1,1 +1,158 @@
-//! What the tests above every crate share.
+//! Machines for the tests of the real program: each has directories of its own and runs `hcfs` as a process.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long anything may take before a test gives up on it.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// The program, built as the tests were; built now if it is missing or old.
+///
+/// # Panics
+/// It cannot be built.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test without the program cannot go on")]
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let own = std::env::current_exe().expect("a test knows its own path");
+        // target/PROFILE/deps/test-0123
+        let profile = own.ancestors().nth(2).expect("a test lies in the target directory");
+        let release = profile.file_name() == Some(OsStr::new("release"));
+        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build.args(["build", "--quiet", "--package", "hcfs", "--target-dir"]).arg(profile.parent().unwrap_or(profile));
+        if release {
+            build.arg("--release");
+        }
+        build.current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert!(build.status().expect("cargo runs").success(), "the program does not build");
+        profile.join("hcfs")
+    })
+}
+
+/// A machine: a home of its own, and whatever runs on it. What still runs is killed when it is dropped.
+pub struct Machine {
+    home: tempfile::TempDir,
+    running: Vec<Child>,
+}
+
+impl Machine {
+    /// An empty machine.
+    ///
+    /// # Errors
+    /// The temporary directory cannot be made.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self { home: tempfile::tempdir()?, running: Vec::new() })
+    }
+
+    /// A path in its home.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// `hcfs` with arguments, to be run on this machine.
+    #[must_use]
+    pub fn hcfs(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", self.home.path()).env("XDG_RUNTIME_DIR", self.path("run")).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `hcfs` to its end.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn run(&self, arguments: &[&str]) -> std::io::Result<Output> {
+        self.hcfs(arguments).output()
+    }
+
+    /// Starts `hcfs` in the background, its output going to a file in the home.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn spawn(&mut self, arguments: &[&str]) -> std::io::Result<u32> {
+        let log = std::fs::File::options().create(true).append(true).open(self.path("background.log"))?;
+        let child = self.hcfs(arguments).stdout(log.try_clone()?).stderr(log).spawn()?;
+        let id = child.id();
+        self.running.push(child);
+        Ok(id)
+    }
+
+    /// Starts `hcfs server` at an address, where port 0 is a free one, and gives its URL.
+    ///
+    /// # Errors
+    /// It does not start, or says no address.
+    pub fn serve(&mut self, data: &Path, listen: &str) -> std::io::Result<String> {
+        let mut command = self.hcfs(&["server", "--listen", listen, "--print-address", "--data"]);
+        let mut child = command.arg(data).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let out = child.stdout.take();
+        self.running.push(child);
+        let mut line = String::new();
+        if let Some(out) = out {
+            BufReader::new(out).read_line(&mut line)?;
+        }
+        Ok(line.trim().to_owned())
+    }
+
+    /// Kills everything that runs, as a power cut would, and waits until it is gone.
+    pub fn kill(&mut self) {
+        for mut child in self.running.drain(..) {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// The status the daemon gives; `None` while there is none.
+    #[must_use]
+    pub fn status(&self) -> Option<Value> {
+        let output = self.run(&["status", "--json"]).ok()?;
+        serde_json::from_slice(&output.stdout).ok().filter(|status: &Value| status.get("folders").is_some())
+    }
+
+    /// Waits until the status is as wanted.
+    ///
+    /// # Panics
+    /// It is not within [`DEADLINE`].
+    #[must_use]
+    #[expect(clippy::panic, reason = "a test whose program does not get there has failed")]
+    pub fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let begin = Instant::now();
+        let mut last = None;
+        while begin.elapsed() < DEADLINE {
+            last = self.status();
+            if let Some(status) = last.take_if(|status| wanted(status)) {
+                return status;
+            }
+            // Nothing says when another process changes; it is asked again.
+            std::thread::park_timeout(Duration::from_millis(30));
+        }
+        let log = std::fs::read_to_string(self.path("background.log")).unwrap_or_default();
+        panic!("{what} not within {DEADLINE:?}\nlast status: {last:#?}\nlog:\n{log}")
+    }
+
+    /// Waits until every folder is idle with this many files.
+    ///
+    /// # Panics
+    /// It is not within [`DEADLINE`].
+    #[must_use]
+    pub fn until_idle(&self, files: u64) -> Value {
+        self.until(&format!("idle with {files} files"), |status| {
+            status["idle"] == true && status["totals"]["synced_files"] == files
+        })
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
