@@ -203,12 +203,11 @@ fn counting_proxy(url: &str, requests: Arc<AtomicU64>) -> String {
             let Ok(server) = TcpStream::connect(&target) else { continue };
             let requests = Arc::clone(&requests);
             let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            std::thread::spawn(move || {
-                pass(from, to, |bytes| {
-                    let heads = bytes.windows(11).filter(|window| window == b" HTTP/1.1\r\n").count();
-                    requests.fetch_add(heads as u64, Ordering::Relaxed);
-                })
-            });
+            let count = move |bytes: &[u8]| {
+                let heads = bytes.windows(11).filter(|window| window == b" HTTP/1.1\r\n").count();
+                requests.fetch_add(heads as u64, Ordering::Relaxed);
+            };
+            std::thread::spawn(move || pass(from, to, count));
             std::thread::spawn(move || pass(server, client, |_| ()));
         }
     });
