@@ -12,7 +12,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub(crate) fn start(invocation: &Invocation) {
     let is_service =
         matches!(&invocation.command, Command::Local(LocalCommand::Daemon) | Command::Local(LocalCommand::Server(_)));
-    let default = if is_service { "info" } else { "error" };
+    // The watcher's library names paths in its warnings.
+    let default = if is_service { "info,notify=off" } else { "error,notify=off" };
     let filter = EnvFilter::try_from_env("HCFS_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let registry = tracing_subscriber::registry().with(filter);
     if let Some(journal) = is_journal().then(tracing_journald::layer).and_then(Result::ok) {
