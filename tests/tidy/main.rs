@@ -104,10 +104,15 @@ fn rooms_are_small_and_named_for_what_they_hold() {
 fn tests_neither_sleep_nor_are_ignored() {
     // Split, so that this file does not find itself.
     let habits = [concat!("thread::", "sleep"), concat!("time::", "sleep("), concat!("#[ig", "nore")];
+    let paused = concat!("start_", "paused");
     for path in sources(&metadata()) {
         let text = std::fs::read_to_string(&path).unwrap();
         let tested = if is_test(&path) { text.as_str() } else { text.split_once("#[cfg(test)]").map_or("", |p| p.1) };
         for habit in habits {
+            // Where time stands still a sleep only moves it on.
+            if tested.contains(paused) && habit.starts_with("time") {
+                continue;
+            }
             assert!(!tested.contains(habit), "{habit} in {}", path.display());
         }
     }

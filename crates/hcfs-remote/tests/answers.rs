@@ -126,8 +126,8 @@ async fn errors_say_what_and_hint_and_keep_the_token() {
 async fn a_server_that_cannot_be_reached_is_told_from_one_that_refuses() {
     let page = Server::start(|_| Reply::html(200)).await;
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let http = hcfs_http::Client::new(hcfs_http::ClientConfig::default()).unwrap();
-    let base = hcfs_http::BaseUrl::parse(&format!("http://127.0.0.1:{port}")).unwrap();
+    let http = Client::new(ClientConfig::default()).unwrap();
+    let base = BaseUrl::parse(&format!("http://127.0.0.1:{port}")).unwrap();
     let away =
         HcfsRemote::new(http, base, account(), Token::new("t").unwrap()).with_policy(hcfs_http::RetryPolicy::ONCE);
     let error = away.probe(folder(), id("a")).await.unwrap_err();
