@@ -266,6 +266,7 @@ impl Folder {
                 Ok(()) => return Ok(place),
                 Err(error) => match Refusal::of(&error) {
                     Refusal::NotFound => {}
+                    Refusal::Exists if self.remove_hollow(&place) => {}
                     Refusal::Exists => return Err(self.in_the_way(path, &place)),
                     _ => return Err(ApplyError::at(path, "put in place", error)),
                 },

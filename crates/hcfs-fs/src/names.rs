@@ -207,6 +207,31 @@ impl Folder {
         }
     }
 
+    /// Removes a directory that holds nothing but directories; whether it is gone. What is synced is files: such a
+    /// directory must not keep one from its name.
+    pub(crate) fn remove_hollow(&self, dir: &[u8]) -> bool {
+        let mut dirs = vec![dir.to_vec()];
+        let mut at = 0;
+        while at < dirs.len() {
+            let parent = dirs[at].clone();
+            let mut hollow = true;
+            let listed = self.disk.list(&parent, &mut |name, stat| {
+                hollow = stat.is_ok_and(|stat| stat.kind == Kind::Directory);
+                if !hollow {
+                    return ControlFlow::Break(());
+                }
+                dirs.push(join(&parent, name));
+                ControlFlow::Continue(())
+            });
+            if listed.is_err() || !hollow {
+                return false;
+            }
+            at += 1;
+        }
+        // One that got a file meanwhile is not removed, nor is what it lies in.
+        dirs.iter().rev().all(|dir| self.disk.rmdir(dir).is_ok())
+    }
+
     /// Moves `from` beside `wanted` in the directory `dir`, under `wanted`'s name or the first free variant of it.
     pub(crate) fn move_beside(&self, from: &[u8], dir: &[u8], wanted: &RelPath) -> Result<RelPath, ApplyError> {
         for number in 1..=TRIES {

@@ -40,6 +40,8 @@ pub(super) struct Folder {
     files: BTreeMap<FileId, StoredFile>,
     /// Ids of rows that are listed in a shape that cannot be read.
     broken: BTreeSet<FileId>,
+    /// The last number of every path whose file went away: a file that is renamed to it goes on above it.
+    buried: BTreeMap<FileId, u64>,
     /// Counts the changes: its tag.
     changes: u64,
 }
@@ -246,6 +248,7 @@ impl MemoryServer {
         }
         folder.files.remove(&file);
         folder.broken.remove(&file);
+        folder.buried.insert(file, current.seq);
         folder.changes += 1;
         Ok(())
     }
@@ -352,10 +355,12 @@ impl State {
         if folder.files.contains_key(&rename.new_path_hash) {
             return Err(RenameReason::TargetExists);
         }
-        let revision = self.new_revision(rename.new_path_hash, current.seq + 1);
+        let last = folder.buried.get(&rename.new_path_hash).copied().unwrap_or(0);
+        let revision = self.new_revision(rename.new_path_hash, current.seq.max(last) + 1);
         let now = self.now;
         let folder = self.folders.entry(hash).or_default();
         let mut file = folder.files.remove(&rename.old_path_hash).ok_or(RenameReason::NotFound)?;
+        folder.buried.insert(rename.old_path_hash, current.seq);
         file.revision = revision;
         file.encrypted_path.clone_from(&rename.new_encrypted_path);
         file.file_name.clone_from(&rename.new_file_name);
