@@ -21,7 +21,8 @@ struct Failing {
     /// Shown only after some tries: it mostly heals alone.
     patient: bool,
     backoff: Backoff,
-    until: Instant,
+    /// When it is tried again; `None` while it is.
+    until: Option<Instant>,
 }
 
 /// All paths that are left alone.
@@ -31,6 +32,8 @@ pub(crate) struct Blocked {
     /// Paths where something stands that is not acted on, as the last scan saw it.
     standing: BTreeSet<RelPath>,
     there: Vec<Problem>,
+    /// Files whose listed version cannot be trusted.
+    suspect: Vec<Problem>,
     failing: BTreeMap<RelPath, Failing>,
     folder: Option<Problem>,
 }
@@ -38,19 +41,12 @@ pub(crate) struct Blocked {
 impl Blocked {
     /// Replaces what an earlier scan of the same part of the folder found.
     pub(crate) fn scanned(&mut self, scope: &Scope, found: Vec<Problem>, standing: Vec<RelPath>) {
-        match scope {
-            Scope::Nothing => {}
-            Scope::Everything => {
-                self.here.clear();
-                self.standing.clear();
-            }
-            Scope::Below(marks) => {
-                let is_outside =
-                    |path: &RelPath| !marks.contains(path) && !path.ancestors().any(|above| marks.contains(&above));
-                self.here.retain(|problem| problem.path.as_ref().is_none_or(is_outside));
-                self.standing.retain(is_outside);
-            }
-        }
+        // A problem without a path is one of the root, which only a full scan looks at.
+        self.here.retain(|problem| match &problem.path {
+            Some(path) => !scope.contains(path),
+            None => *scope != Scope::Everything,
+        });
+        self.standing.retain(|path| !scope.contains(path));
         self.standing.extend(standing);
         for problem in found {
             if !self.here.contains(&problem) {
@@ -62,6 +58,11 @@ impl Blocked {
     /// Replaces what an earlier listing showed.
     pub(crate) fn listed(&mut self, found: Vec<Problem>) {
         self.there = found;
+    }
+
+    /// Replaces what contradicted the revision marks before.
+    pub(crate) fn suspected(&mut self, found: Vec<Problem>) {
+        self.suspect = found;
     }
 
     /// A problem of the folder as a whole that does not stop it.
@@ -79,18 +80,27 @@ impl Blocked {
         self.fail_with(path, problem, true, Duration::from_millis(500), seed);
     }
 
+    /// One side was not what the plan was made on. It is looked at again, and the new plan is tried at once; only if that
+    /// fails as well there is a pause.
+    pub(crate) fn moved(&mut self, path: &RelPath, problem: Problem, seed: u64) {
+        let is_first = !self.failing.contains_key(path);
+        self.changing(path, problem, seed);
+        if let Some(failing) = self.failing.get_mut(path).filter(|_| is_first) {
+            failing.until = None;
+        }
+    }
+
     fn fail_with(&mut self, path: &RelPath, problem: Problem, patient: bool, first: Duration, seed: u64) {
         let fresh = || Backoff::new(first, Duration::from_secs(15 * 60), seed);
-        let now = Instant::now();
         let failing = self.failing.entry(path.clone()).or_insert_with(|| Failing {
             problem: problem.clone(),
             patient,
             backoff: fresh(),
-            until: now,
+            until: None,
         });
         failing.problem = problem;
         failing.patient = patient;
-        failing.until = now + failing.backoff.next();
+        failing.until = Some(Instant::now() + failing.backoff.next());
     }
 
     /// An action on a path succeeded.
@@ -98,41 +108,55 @@ impl Blocked {
         self.failing.remove(path);
     }
 
-    /// Forgets failures of paths that nothing is wanted for any more.
-    pub(crate) fn retain(&mut self, is_wanted: impl Fn(&RelPath) -> bool) {
-        self.failing.retain(|path, _| is_wanted(path));
+    /// Whether any path fails.
+    pub(crate) fn is_any_failing(&self) -> bool {
+        !self.failing.is_empty()
+    }
+
+    /// After a plan: forgets the failures of paths that are not `open` any more, and of those that could be tried and are
+    /// not `tried` by it.
+    pub(crate) fn retain(&mut self, is_open: impl Fn(&RelPath) -> bool, is_tried: impl Fn(&RelPath) -> bool) {
+        self.failing.retain(|path, failing| match failing.until {
+            Some(_) => is_open(path),
+            None => is_tried(path),
+        });
     }
 
     /// Everything is tried again at once.
     pub(crate) fn try_all_now(&mut self) {
-        let now = Instant::now();
         for failing in self.failing.values_mut() {
-            failing.until = now;
+            failing.until = None;
         }
     }
 
-    /// The failing paths whose time has come.
-    pub(crate) fn due(&self) -> Vec<RelPath> {
+    /// Takes the failing paths whose time has come: they are tried now.
+    pub(crate) fn due(&mut self) -> Vec<RelPath> {
         let now = Instant::now();
-        self.failing.iter().filter(|(_, failing)| failing.until <= now).map(|(path, _)| path.clone()).collect()
+        let due = self.failing.iter_mut().filter(|(_, failing)| failing.until.is_some_and(|until| until <= now));
+        due.map(|(path, failing)| {
+            failing.until = None;
+            path.clone()
+        })
+        .collect()
     }
 
     /// When the next failing path is tried again.
     pub(crate) fn next_try(&self) -> Option<Instant> {
-        self.failing.values().map(|failing| failing.until).min()
+        self.failing.values().filter_map(|failing| failing.until).min()
     }
 
     /// The paths the planner must leave alone now.
     pub(crate) fn paths(&self) -> BTreeSet<RelPath> {
-        let now = Instant::now();
-        let waiting = self.failing.iter().filter(|(_, failing)| failing.until > now).map(|(path, _)| path.clone());
-        let listed = self.there.iter().filter_map(|problem| problem.path.clone());
+        let waiting = self.failing.iter().filter(|(_, failing)| failing.until.is_some()).map(|(path, _)| path.clone());
+        let listed = self.there.iter().chain(&self.suspect).filter_map(|problem| problem.path.clone());
         self.standing.iter().cloned().chain(listed).chain(waiting).collect()
     }
 
     /// Whether a path waits for its next try without being a problem yet.
     pub(crate) fn is_settling(&self) -> bool {
-        self.failing.values().any(|failing| failing.patient && failing.backoff.tries() < PATIENCE)
+        self.failing
+            .values()
+            .any(|failing| failing.until.is_some() && failing.patient && failing.backoff.tries() < PATIENCE)
     }
 
     /// What is wrong, in path order, the folder as a whole first.
@@ -142,8 +166,15 @@ impl Blocked {
             .values()
             .filter(|failing| !failing.patient || failing.backoff.tries() >= PATIENCE)
             .map(|failing| &failing.problem);
-        let mut all: Vec<Problem> =
-            self.folder.iter().chain(&self.here).chain(&self.there).chain(failing).cloned().collect();
+        let mut all: Vec<Problem> = self
+            .folder
+            .iter()
+            .chain(&self.here)
+            .chain(&self.there)
+            .chain(&self.suspect)
+            .chain(failing)
+            .cloned()
+            .collect();
         all.sort();
         all.dedup();
         all
@@ -184,11 +215,39 @@ mod tests {
         let mut blocked = Blocked::default();
         blocked.fail(&path("a"), problem("a", ProblemCode::Damaged), 1);
         assert_eq!(blocked.paths(), BTreeSet::from([path("a")]));
+        assert!(blocked.due().is_empty());
         tokio::time::advance(Duration::from_secs(6)).await;
+        assert_eq!(blocked.due(), [path("a")]);
         assert!(blocked.paths().is_empty());
+        assert_eq!(blocked.problems().len(), 1);
+        // It is being tried: nothing is due, however long that takes.
+        assert!(blocked.due().is_empty() && blocked.next_try().is_none());
+        blocked.retain(|_| true, |_| true);
         assert_eq!(blocked.problems().len(), 1);
         blocked.heal(&path("a"));
         assert!(blocked.problems().is_empty() && blocked.next_try().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_path_whose_turn_came_and_that_no_plan_touches_is_forgotten() {
+        let mut blocked = Blocked::default();
+        blocked.fail(&path("a"), problem("a", ProblemCode::Damaged), 1);
+        blocked.retain(|_| true, |_| false);
+        assert_eq!(blocked.problems().len(), 1, "its turn has not come");
+        tokio::time::advance(Duration::from_secs(6)).await;
+        blocked.due();
+        blocked.retain(|_| true, |_| false);
+        assert!(!blocked.is_any_failing());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_moved_is_tried_again_at_once_the_first_time() {
+        let mut blocked = Blocked::default();
+        for tries in 0..2 {
+            blocked.moved(&path("a"), problem("a", ProblemCode::KeepsChanging), 1);
+            assert_eq!(blocked.paths().contains(&path("a")), tries > 0);
+        }
+        assert!(blocked.is_settling());
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,13 +12,17 @@ use crate::status::{Direction, FolderStatus, Transfer};
 /// Counts the plaintext bytes of one transfer as they move.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Progress {
+    /// How far the file is, with what an earlier try had moved.
     done: Arc<AtomicU64>,
+    /// What this try moved.
+    moved: Arc<AtomicU64>,
 }
 
 impl Progress {
     /// Adds bytes that have moved.
     pub(crate) fn add(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Says how far the transfer is, where it starts in the middle or starts again.
@@ -26,8 +30,12 @@ impl Progress {
         self.done.store(bytes, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
+    }
+
+    fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
     }
 }
 
@@ -69,45 +77,53 @@ impl Board {
         progress
     }
 
-    /// Stops showing a transfer. What it moved is counted where it was `done`, and what was left is no longer pending.
-    pub(crate) fn end(&mut self, path: &RelPath, direction: Direction, done: bool) {
+    /// Stops showing a transfer: what it moved stays counted, and what was left is no longer pending.
+    pub(crate) fn end(&mut self, path: &RelPath, direction: Direction) {
         let Some(transfer) = self.in_flight.remove(&(path.clone(), direction)) else { return };
         let (moved, pending) = match direction {
             Direction::Up => (&mut self.status.sent, &mut self.status.pending_up),
             Direction::Down => (&mut self.status.received, &mut self.status.pending_down),
         };
-        if done {
-            *moved += transfer.size;
-        }
+        *moved += transfer.progress.moved();
         *pending = pending.saturating_sub(transfer.size);
     }
 
-    /// Forgets the transfers of a cycle that was broken off.
-    pub(crate) fn clear(&mut self) {
-        self.in_flight.clear();
+    /// Forgets the transfers of a cycle that was broken off, and says which files they were.
+    pub(crate) fn clear(&mut self) -> Vec<RelPath> {
+        let in_flight = std::mem::take(&mut self.in_flight);
         self.update(|status| {
             status.pending = 0;
             status.pending_up = 0;
             status.pending_down = 0;
         });
+        in_flight.into_keys().map(|(path, _)| path).collect()
     }
 
     /// Shows the transfers as they stand now.
     pub(crate) fn show(&mut self) {
-        self.status.transfers = self
+        let mut now = self.status.clone();
+        for ((_, direction), transfer) in &self.in_flight {
+            let (moved, pending) = match direction {
+                Direction::Up => (&mut now.sent, &mut now.pending_up),
+                Direction::Down => (&mut now.received, &mut now.pending_down),
+            };
+            *moved += transfer.progress.moved();
+            *pending = pending.saturating_sub(transfer.progress.done());
+        }
+        now.transfers = self
             .in_flight
             .iter()
             .map(|((path, direction), transfer)| Transfer {
                 path: path.clone(),
                 direction: *direction,
-                done: transfer.progress.get().min(transfer.size),
+                done: transfer.progress.done().min(transfer.size),
                 size: transfer.size,
             })
             .collect();
         self.watched.send_if_modified(|shown| {
-            let differs = **shown != self.status;
+            let differs = **shown != now;
             if differs {
-                *shown = Arc::new(self.status.clone());
+                *shown = Arc::new(now);
             }
             differs
         });
@@ -126,11 +142,18 @@ mod tests {
         let progress = board.begin(path.clone(), Direction::Up, 100);
         progress.add(40);
         board.show();
-        assert_eq!(reader.borrow_and_update().transfers[0].done, 40);
-        board.end(&path, Direction::Up, true);
+        let status = reader.borrow_and_update().clone();
+        assert_eq!((status.transfers[0].done, status.sent, status.pending_up), (40, 40, 60));
+        progress.add(60);
+        board.end(&path, Direction::Up);
         board.show();
         let status = reader.borrow_and_update().clone();
         assert_eq!((status.transfers.len(), status.sent, status.pending_up), (0, 100, 0));
+        // What an earlier try moved is not moved again.
+        board.begin(path.clone(), Direction::Up, 50).set(30);
+        board.show();
+        let status = reader.borrow_and_update().clone();
+        assert_eq!((status.transfers[0].done, status.sent), (30, 100));
         board.show();
         assert!(!reader.has_changed().unwrap());
     }

@@ -10,26 +10,43 @@ use crate::session::{Session, Stop};
 use crate::status::{EventKind, FolderState};
 use crate::transfer::{Note, Tools};
 
+/// The trash keeps at most this many bytes, whatever their age.
+const TRASH_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+
 /// How often a cycle looks and plans again before it leaves the rest to the next one.
 const ROUNDS: usize = 8;
 
 impl Session {
-    /// Runs one cycle.
+    /// Runs one cycle, and says whether it came to an end: what changes all the time, or a plan that is made again and
+    /// again, does not.
     ///
     /// # Errors
     /// What stops the folder as a whole, or a command that breaks it off.
-    pub(crate) async fn cycle(&mut self) -> Result<(), Stop> {
+    pub(crate) async fn cycle(&mut self) -> Result<bool, Stop> {
         for _ in 0..ROUNDS {
             let plan = self.look_and_plan().await?;
             self.keep_open_questions(&plan)?;
-            if plan.is_empty() {
-                self.reported = plan.reported.len() as u64;
-                break;
-            }
-            if !self.execute(&plan).await? {
-                break;
+            self.reported = plan.reported.len() as u64;
+            if plan.is_empty() || !self.execute(&plan).await? {
+                return Ok(true);
             }
             self.wants.plan();
+            if !self.waiting.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes what has been in the trash for long enough, once a day.
+    async fn prune_trash(&mut self) -> Result<(), Stop> {
+        if !self.take_prune() {
+            return Ok(());
+        }
+        let (folder, days, now) = (Arc::clone(&self.folder), self.spec.trash_days, self.clock.now());
+        let pruned = crate::blocking::blocking(move || folder.trash_prune(days, TRASH_BYTES, now));
+        if let Err(error) = self.attend(pruned).await? {
+            tracing::warn!(%error, "the trash could not be pruned");
         }
         Ok(())
     }
@@ -39,6 +56,9 @@ impl Session {
     /// # Errors
     /// As [`Session::cycle`].
     pub(crate) async fn look_and_plan(&mut self) -> Result<Plan, Stop> {
+        let gate = Arc::clone(&self.gate);
+        drop(self.attend(gate.write_owned()).await?);
+        self.prune_trash().await?;
         self.recheck_root().await?;
         self.observe_there().await?;
         self.observe_here().await?;
@@ -53,12 +73,26 @@ impl Session {
     }
 
     /// Shows how the folder stands after a cycle.
+    pub(crate) fn show_end(&mut self) {
+        let now = self.clock.now();
+        self.show_rest();
+        self.board.update(|status| {
+            status.last_cycle = Some(now);
+            status.cycles += 1;
+        });
+    }
+
+    /// Shows how the folder stands.
     pub(crate) fn show_rest(&mut self) {
         let totals = self.store.totals().unwrap_or_default();
         let differing = self.store.changed_count().unwrap_or(u64::MAX);
         let problems = self.blocked.problems();
         let conflicts = self.open_conflicts().len() as u64;
         let holds = self.open_holds().len() as u64;
+        let is_equal = differing <= self.ignored_marks();
+        if is_equal {
+            self.over_quota_until = None;
+        }
         let over_quota = self.is_over_quota();
         let state = if self.paused {
             FolderState::Paused
@@ -70,13 +104,12 @@ impl Session {
             FolderState::Attention
         } else if holds > 0 {
             FolderState::Held
-        } else if differing > self.ignored_marks() || self.reported > 0 {
+        } else if !is_equal || self.reported > 0 {
             FolderState::Attention
         } else {
             FolderState::Idle
         };
         let was = self.board.status().state;
-        let now = self.clock.now();
         self.board.update(|status| {
             status.state = state;
             if !over_quota {
@@ -90,8 +123,6 @@ impl Session {
             status.problems = problems;
             status.conflicts = conflicts;
             status.holds = holds;
-            status.last_cycle = Some(now);
-            status.cycles += 1;
         });
         let is_rest = matches!(state, FolderState::Idle | FolderState::Attention | FolderState::Held);
         if is_rest && self.told_rest != Some(state) {
@@ -128,6 +159,7 @@ impl Session {
             share_paths: self.spec.share_paths,
             notes,
             buffers: self.buffers.clone(),
+            gate: Arc::clone(&self.gate),
         })
     }
 

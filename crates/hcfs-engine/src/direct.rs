@@ -73,7 +73,10 @@ impl Session {
     /// The server's side as it is now.
     async fn look_there(&mut self) -> Result<(), CommandError> {
         self.wants.remote();
-        self.observe_there().await.map_err(CommandError::failure_of_folder)
+        self.observe_there().await.map_err(CommandError::failure_of_folder)?;
+        // What was seen is for the next cycle.
+        self.wants.plan();
+        Ok(())
     }
 
     async fn listed(&mut self, below: Option<&RelPath>) -> Result<Vec<(RelPath, RemoteEntry)>, CommandError> {

@@ -11,8 +11,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use hcfs_fs::Displaced;
-use hcfs_model::{FileId, LocalEntry, RelPath, RemoteEntry, SyncedEntry};
-use hcfs_plan::{Action, Base, Plan, Stage, StageKind};
+use hcfs_model::{FileId, LocalEntry, Problem, ProblemCode, RelPath, RemoteEntry, SyncedEntry};
+use hcfs_plan::{Action, Base, Conflict, ConflictKind, Plan, Resolution, Stage, StageKind};
+use hcfs_remote::RemoteError;
 use hcfs_state::{Known, Settled};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -40,15 +41,16 @@ pub(crate) struct Ended {
 pub(crate) struct Done {
     pub(crate) settled: Vec<Settled>,
     pub(crate) events: Vec<Event>,
-    /// A path where something unexpected was found and kept.
-    pub(crate) look: Option<RelPath>,
+    /// Where a version nobody expected is kept: it is looked at, and the conflict listed.
+    pub(crate) kept: Option<Conflict>,
 }
 
 /// Where the rows that this plan renamed on the server are now.
 pub(crate) type Renamed = BTreeMap<RelPath, RemoteEntry>;
 
 impl Session {
-    /// Carries out a plan, and says whether any of it could be begun: over quota, uploads are not.
+    /// Carries out a plan, and says whether any of it could be begun: over quota, uploads are not. What is begun ends;
+    /// where a command waits for the folder, the rest is left to the next plan.
     ///
     /// # Errors
     /// What stops the folder as a whole, or a command that breaks it off.
@@ -58,7 +60,10 @@ impl Session {
         }
         self.announce(plan);
         let mut renamed = Renamed::new();
-        for stage in &plan.stages {
+        for (index, stage) in plan.stages.iter().enumerate() {
+            if index > 0 && !self.waiting.is_empty() {
+                break;
+            }
             match stage.kind {
                 StageKind::Settle => self.settle_rows(stage)?,
                 StageKind::RenameRemote => self.rename_there(stage, &mut renamed).await?,
@@ -70,8 +75,6 @@ impl Session {
                 }
                 StageKind::Transfer => self.side_by_side(stage, &renamed).await?,
             }
-            let ended = stage.actions.len() as u64;
-            self.board.update(|status| status.pending = status.pending.saturating_sub(ended));
         }
         Ok(true)
     }
@@ -92,9 +95,12 @@ impl Session {
                 _ => {}
             }
         }
+        let is_over_quota = self.is_over_quota();
         self.board.update(|status| {
             status.state = FolderState::Syncing;
-            status.trouble = None;
+            if !is_over_quota {
+                status.trouble = None;
+            }
             (status.pending, status.pending_up, status.pending_down) = (count, up, down);
         });
     }
@@ -118,6 +124,7 @@ impl Session {
                 _ => {}
             }
         }
+        self.board.update(|status| status.pending = status.pending.saturating_sub(stage.actions.len() as u64));
         self.record(&settled, events)
     }
 
@@ -128,8 +135,10 @@ impl Session {
         let mut queue = stage.actions.iter();
         let mut running: FuturesUnordered<BoxFuture<'static, Ended>> = FuturesUnordered::new();
         let mut tick = tokio::time::interval(SHOWN);
+        let mut has_ended = false;
         loop {
-            while running.len() < self.spec.transfers.max(1) {
+            // A command that waits for the folder waits for what is on its way, not for all that is to come.
+            while running.len() < self.spec.transfers.max(1) && (self.waiting.is_empty() || !has_ended) {
                 let Some(action) = queue.next() else { break };
                 running.extend(self.begin(&tools, action, renamed)?);
             }
@@ -145,6 +154,7 @@ impl Session {
             };
             match self.attend(news).await? {
                 News::Ended(first) => {
+                    has_ended = true;
                     let mut ended = vec![first];
                     while let Some(Some(next)) = running.next().now_or_never() {
                         ended.push(next);
@@ -221,22 +231,28 @@ impl Session {
     pub(crate) async fn end(&mut self, ended: Vec<Ended>) -> Result<(), Stop> {
         let (mut settled, mut events) = (Vec::new(), Vec::new());
         let mut failed = Vec::new();
+        let mut kept = Vec::new();
+        let count = ended.len() as u64;
         for Ended { path, direction, result } in ended {
             if let Some(direction) = direction {
-                self.board.end(&path, direction, result.is_ok());
+                self.board.end(&path, direction);
             }
             match result {
                 Ok(done) => {
                     self.blocked.heal(&path);
                     settled.extend(done.settled);
                     events.extend(done.events);
-                    done.look.into_iter().for_each(|path| self.wants.below(path));
+                    kept.extend(done.kept);
                 }
                 Err(failure) => failed.push((path, failure)),
             }
         }
         self.record(&settled, events)?;
-        self.board.show();
+        self.board.update(|status| status.pending = status.pending.saturating_sub(count));
+        for conflict in kept {
+            self.keep_conflict(&conflict)?;
+            conflict.copy.into_iter().for_each(|copy| self.wants.below(copy));
+        }
         for (path, failure) in failed {
             self.heed_failure(&path, failure).await?;
         }
@@ -248,11 +264,11 @@ impl Session {
         match failure {
             Failure::MovedHere => {
                 self.wants.below(path.clone());
-                self.blocked.changing(path, keeps_changing(path), self.seed);
+                self.blocked.moved(path, keeps_changing(path), self.seed);
             }
             Failure::MovedThere => {
                 self.wants.remote();
-                self.blocked.changing(path, keeps_changing(path), self.seed);
+                self.blocked.moved(path, keeps_changing(path), self.seed);
             }
             Failure::Changing => {
                 self.wants.below(path.clone());
@@ -260,6 +276,10 @@ impl Session {
             }
             Failure::Path(problem) => {
                 tracing::debug!(%path, code = %problem.code, "an action failed");
+                if problem.code == ProblemCode::RemoteMissing {
+                    // Mostly it was deleted since it was listed.
+                    self.wants.remote();
+                }
                 self.blocked.fail(path, problem, self.seed);
             }
             Failure::OverQuota(error) => {
@@ -274,17 +294,21 @@ impl Session {
                 if self.attend(async move { remote.folders().await }).await?.is_err() {
                     return Err(Stop::remote(&error));
                 }
-                let problem = hcfs_model::Problem {
-                    path: Some(path.clone()),
-                    code: hcfs_model::ProblemCode::ServerError,
-                    message: format!("\"{path}\" is not in step: {}", error.kind),
-                    hint: error.hint().to_owned(),
-                };
-                self.blocked.fail(path, problem, self.seed);
+                self.blocked.fail(path, unserved(path, &error), self.seed);
             }
             Failure::Folder(stop) => return Err(stop),
         }
         Ok(())
+    }
+}
+
+/// The problem of a file that the server cannot serve now, though it serves others.
+pub(crate) fn unserved(path: &RelPath, error: &RemoteError) -> Problem {
+    Problem {
+        path: Some(path.clone()),
+        code: ProblemCode::ServerError,
+        message: format!("\"{path}\" is not in step: {}", error.kind),
+        hint: error.hint().to_owned(),
     }
 }
 
@@ -317,7 +341,7 @@ async fn run_upload(tools: Arc<Tools>, job: UploadJob, progress: crate::board::P
             remote,
         }],
         events: vec![event(clock.now(), EventKind::Uploaded, &path, format!("{} bytes sent", local.fingerprint.size))],
-        look: None,
+        kept: None,
     });
     Ended { path, direction: Some(Direction::Up), result }
 }
@@ -334,7 +358,14 @@ async fn run_download(tools: Arc<Tools>, job: DownloadJob, progress: crate::boar
             Displaced::Conflict(copy) => {
                 let text = format!("it changed at the last moment; that version is kept as \"{}\"", copy.name());
                 events.push(event(clock.now(), EventKind::Conflict, &path, text));
-                Some(copy)
+                Some(Conflict {
+                    path: path.clone(),
+                    kind: ConflictKind::BothModified,
+                    local: None,
+                    remote: Some(remote.clone()),
+                    resolution: Resolution::KeepBoth,
+                    copy: Some(copy),
+                })
             }
             Displaced::ConflictInTrash { .. } => {
                 let text = "it changed at the last moment; that version is in the trash".to_owned();
@@ -344,7 +375,7 @@ async fn run_download(tools: Arc<Tools>, job: DownloadJob, progress: crate::boar
         };
         let synced = synced(&remote, Some(&local));
         let local = Some(Known { entry: local, hashed_at });
-        Done { settled: vec![Settled::Synced { path: path.clone(), local, remote, synced }], events, look: kept }
+        Done { settled: vec![Settled::Synced { path: path.clone(), local, remote, synced }], events, kept }
     });
     Ended { path, direction: Some(Direction::Down), result }
 }
@@ -359,7 +390,7 @@ async fn run_delete(tools: Arc<Tools>, path: RelPath, remote: RemoteEntry) -> En
             &path,
             "deleted on the server, as it was here".to_owned(),
         )],
-        look: None,
+        kept: None,
     });
     Ended { path, direction: None, result }
 }

@@ -42,9 +42,11 @@ impl Failure {
             })
         };
         match &error.kind {
-            RemoteErrorKind::Conflict { .. } | RemoteErrorKind::Stale | RemoteErrorKind::Moved { .. } => {
-                Self::MovedThere
-            }
+            // Where an answer was lost the listing tells what was done.
+            RemoteErrorKind::Conflict { .. }
+            | RemoteErrorKind::Stale
+            | RemoteErrorKind::Moved { .. }
+            | RemoteErrorKind::Ambiguous => Self::MovedThere,
             RemoteErrorKind::OverQuota { .. } => Self::OverQuota(error),
             RemoteErrorKind::Unavailable | RemoteErrorKind::RateLimited | RemoteErrorKind::NotHcfs => {
                 Self::Unavailable(error)
@@ -58,7 +60,6 @@ impl Failure {
             | RemoteErrorKind::RangeIgnored
             | RemoteErrorKind::Refused(_)
             | RemoteErrorKind::UnknownCode(_)
-            | RemoteErrorKind::Ambiguous
             | RemoteErrorKind::Inconsistent
             | RemoteErrorKind::KeepsChanging
             | RemoteErrorKind::Local => problem(ProblemCode::ServerError),

@@ -29,14 +29,14 @@ pub struct OpenConflict {
     pub remote_size: Option<u64>,
 }
 
-/// Deletions that wait for the user.
+/// Deletions, or versions that cannot be trusted, that wait for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenHold {
     /// Its number within the folder.
     pub id: u64,
-    /// The kind, in snake case.
+    /// The kind, in snake case: `mass_deletion_here`, `mass_deletion_there`, `rollback`, `equivocation`.
     pub kind: String,
-    /// How many deletions wait.
+    /// How many files wait.
     pub count: u64,
     /// Of how many files.
     pub of: u64,
@@ -147,7 +147,7 @@ pub struct RemoteFile {
     pub content: mpsc::Receiver<Result<Bytes, CommandError>>,
 }
 
-/// A running folder. Dropping it does not stop the folder; [`FolderHandle::stop`] does.
+/// A running folder. [`FolderHandle::stop`] ends it and waits for the end; dropping the last handle ends it too.
 #[derive(Clone)]
 pub struct FolderHandle {
     pub(crate) commands: mpsc::Sender<Command>,
@@ -240,7 +240,8 @@ impl FolderHandle {
         self.ask(|reply| Command::Resolve { id, resolution, reply }).await?
     }
 
-    /// Lets held deletions happen (`accept`), or brings the files back on the side that lost them.
+    /// Lets held deletions happen (`accept`), or brings the files back on the side that lost them. Versions that
+    /// contradict what was seen before are taken, or replaced by what is here.
     ///
     /// # Errors
     /// No such hold.

@@ -1,18 +1,18 @@
 //! Changes of names: renames on both sides, files set aside, and files that go to the trash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hcfs_crypto::phrase::FolderKeys;
 use hcfs_fs::{ApplyError, Durability, Move, Remove};
-use hcfs_model::{FileId, LocalEntry, RelPath, RemoteEntry, UnixNanos};
-use hcfs_plan::{Action, Base, Plan, Stage};
+use hcfs_model::{FileId, LocalEntry, Problem, RelPath, RemoteEntry, UnixNanos};
+use hcfs_plan::{Action, Base, Conflict, Plan, Stage};
 use hcfs_remote::{Rename, RenameFiles, RenameOutcome, RenameReason};
 use hcfs_state::{Known, Settled};
 
 use crate::blocking::blocking;
-use crate::execute::{Done, Ended, Renamed, synced};
-use crate::failure::Failure;
+use crate::execute::{Done, Ended, Renamed, synced, unserved};
+use crate::failure::{Failure, keeps_changing};
 use crate::journal::event;
 use crate::session::{Session, Stop};
 use crate::status::EventKind;
@@ -58,7 +58,7 @@ impl Session {
         }
         let outcome = match self.ask_renames(&batch).await? {
             Ok(outcome) => outcome,
-            Err(failure) => return self.heed_failure(&batch[0].from, failure).await,
+            Err(failure) => return self.heed_failed_batch(&batch, failure).await,
         };
         let now = self.clock.now();
         let mut ended = Vec::new();
@@ -78,7 +78,7 @@ impl Session {
                             remote: moved,
                         }],
                         events: vec![event(now, EventKind::RenamedThere, &wanted.from, text)],
-                        look: None,
+                        kept: None,
                     })
                 }
                 None => Err(refused(&wanted, &outcome)),
@@ -86,6 +86,35 @@ impl Session {
             ended.push(Ended { path: wanted.from, direction: None, result });
         }
         self.end(ended).await
+    }
+
+    /// What failed for a batch failed for each of it. The new names wait with the old ones: a file is not sent again under
+    /// its new name because it could not be renamed.
+    async fn heed_failed_batch(&mut self, batch: &[Wanted], failure: Failure) -> Result<(), Stop> {
+        let Some((first, others)) = batch.split_first() else { return Ok(()) };
+        let rest = std::iter::once(&first.to).chain(others.iter().flat_map(|wanted| [&wanted.from, &wanted.to]));
+        match failure {
+            Failure::MovedThere => {
+                for path in rest {
+                    self.blocked.moved(path, keeps_changing(path), self.seed);
+                }
+                self.heed_failure(&first.from, Failure::MovedThere).await
+            }
+            Failure::Unavailable(error) => {
+                for path in rest {
+                    self.blocked.fail(path, unserved(path, &error), self.seed);
+                }
+                self.heed_failure(&first.from, Failure::Unavailable(error)).await
+            }
+            Failure::Path(problem) => {
+                for path in rest {
+                    let problem = Problem { path: Some(path.clone()), ..problem.clone() };
+                    self.blocked.fail(path, problem, self.seed);
+                }
+                self.heed_failure(&first.from, Failure::Path(problem)).await
+            }
+            other => self.heed_failure(&first.from, other).await,
+        }
     }
 
     /// Asks the server for a batch of renames; nothing is recorded.
@@ -126,7 +155,7 @@ impl Session {
                 sync(&tools, &mut ended);
                 ended
             });
-            let ended = self.attend(ended).await?;
+            let ended = self.see_through(ended).await;
             self.end(ended).await?;
         }
         Ok(())
@@ -134,20 +163,36 @@ impl Session {
 
     /// Keeps local files under other names, and remembers the conflicts they come from.
     pub(crate) async fn set_aside(&mut self, stage: &Stage, plan: &Plan) -> Result<(), Stop> {
-        for action in &stage.actions {
-            let Action::SetAside { path, to, local } = action else { continue };
-            let job = (path.clone(), to.clone(), local.clone(), None, self.hashed_at(path)?);
+        let conflicts: BTreeMap<&RelPath, &Conflict> = plan.conflicts.iter().map(|one| (&one.path, one)).collect();
+        for actions in stage.actions.chunks(BATCH) {
+            let known = self.store.conflicts().map_err(Stop::state)?;
+            // Where a user has said that both stay, nothing is left to ask.
+            let decided: BTreeSet<RelPath> =
+                known.into_iter().filter(|(_, known)| known.decision.is_some()).map(|(_, known)| known.path).collect();
+            let (mut jobs, mut kept) = (Vec::new(), BTreeMap::new());
+            for action in actions {
+                let Action::SetAside { path, to, local } = action else { continue };
+                jobs.push((path.clone(), to.clone(), local.clone(), None, self.hashed_at(path)?));
+                // Kept before the file moves: one whose copy does not come to be is dropped by the next look.
+                if let Some(conflict) = conflicts.get(path).filter(|_| !decided.contains(path)) {
+                    kept.insert(path.clone(), self.keep_conflict(conflict)?);
+                }
+            }
+            if jobs.is_empty() {
+                continue;
+            }
             let (tools, now) = (self.tools(), self.clock.now());
-            let ended = self.attend(blocking(move || {
-                let mut ended = vec![move_one(&tools, job, now)];
+            let ended = blocking(move || {
+                let mut ended: Vec<Ended> = jobs.into_iter().map(|job| move_one(&tools, job, now)).collect();
                 sync(&tools, &mut ended);
                 ended
-            }));
-            let ended = ended.await?;
-            let is_done = ended.iter().all(|ended| ended.result.is_ok());
+            });
+            let ended = self.see_through(ended).await;
+            let failed: Vec<u64> =
+                ended.iter().filter(|one| one.result.is_err()).filter_map(|one| kept.remove(&one.path)).collect();
             self.end(ended).await?;
-            if let Some(conflict) = plan.conflicts.iter().find(|conflict| conflict.path == *path).filter(|_| is_done) {
-                self.keep_conflict(conflict, Some(to.clone()))?;
+            for id in failed {
+                self.store.remove_conflict(id).map_err(Stop::state)?;
             }
         }
         Ok(())
@@ -172,7 +217,7 @@ impl Session {
                 sync(&tools, &mut ended);
                 ended
             });
-            let ended = self.attend(ended).await?;
+            let ended = self.see_through(ended).await;
             self.end(ended).await?;
         }
         Ok(())
@@ -220,7 +265,7 @@ pub(crate) fn refused(wanted: &Wanted, outcome: &RenameOutcome) -> Failure {
         Some(RenameReason::NotFound | RenameReason::TargetExists | RenameReason::RevisionMismatch) | None => {
             Failure::MovedThere
         }
-        Some(other) => Failure::Path(hcfs_model::Problem {
+        Some(other) => Failure::Path(Problem {
             path: Some(wanted.from.clone()),
             code: hcfs_model::ProblemCode::ServerError,
             message: format!("the server could not rename \"{}\" ({})", wanted.from, other.as_str()),
@@ -247,7 +292,7 @@ fn move_one(tools: &Tools, job: LocalMove, now: UnixNanos) -> Ended {
                 synced: agreed,
             }],
             events: vec![event(now, EventKind::RenamedHere, &from, format!("renamed here to \"{to}\""))],
-            look: None,
+            kept: None,
         }
     });
     Ended { path: from, direction: None, result }
@@ -263,7 +308,7 @@ fn remove_one(tools: &Tools, (path, entry): (RelPath, LocalEntry), now: UnixNano
             &path,
             "deleted on the server; moved to the trash here".to_owned(),
         )],
-        look: None,
+        kept: None,
     });
     Ended { path, direction: None, result }
 }

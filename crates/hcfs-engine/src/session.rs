@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use hcfs_fs::{Folder, Hint, IGNORE_FILE, RescanReason, Rules, Watcher};
 use hcfs_model::{Problem, ProblemCode, RelPath};
-use hcfs_plan::HoldKind;
 use hcfs_remote::Remote;
 use hcfs_state::{StateError, Store};
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, RwLock, broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
@@ -33,6 +32,13 @@ const POLLED_SCAN: Duration = Duration::from_secs(30);
 
 /// How long after a full scan lost events lead to another one.
 const OVERFLOW_PAUSE: Duration = Duration::from_secs(60);
+
+/// How often the trash is looked through for what has been there for long enough.
+const PRUNE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many cycles in a row may find new changes before those who wait for an end are told how the folder stands: where
+/// something changes all the time there is none.
+const CYCLES: u32 = 16;
 
 /// Why a cycle did not come to its end.
 #[derive(Debug)]
@@ -72,8 +78,6 @@ pub(crate) struct Session {
     pub(crate) unknown: BTreeSet<RelPath>,
     /// Files that changed while the last scan read them.
     pub(crate) changing: BTreeSet<RelPath>,
-    /// Holds the user turned down, for the next plan.
-    pub(crate) restoring: BTreeSet<HoldKind>,
     /// Holds the log has told of.
     pub(crate) told_holds: BTreeSet<u64>,
     /// How many paths the last plan left alone.
@@ -83,6 +87,9 @@ pub(crate) struct Session {
     /// The trouble the log last told of, until a cycle comes to its end again.
     pub(crate) told_trouble: Option<FolderState>,
     pub(crate) buffers: Buffers,
+    /// Held by work that changes the disk, which goes on to its end when its transfer is broken off. Nothing is looked at
+    /// before it is free.
+    pub(crate) gate: Arc<RwLock<()>>,
     /// Makes the pauses of this device differ from those of others.
     pub(crate) seed: u64,
     /// Set while the account is over its quota: uploads wait until then.
@@ -97,8 +104,12 @@ pub(crate) struct Session {
     pub(crate) waiting: VecDeque<Command>,
     /// Those who wait for a cycle to end.
     pub(crate) syncs: Vec<oneshot::Sender<Arc<FolderStatus>>>,
+    /// Cycles that ended since somebody waits for the end.
+    pub(crate) cycles_waited: u32,
     pub(crate) timers: Timers,
     pub(crate) paused: bool,
+    /// A command is carried out, which a pause does not break off.
+    pub(crate) commanded: bool,
     pub(crate) stopping: bool,
 }
 
@@ -107,6 +118,7 @@ pub(crate) struct Timers {
     next_poll: Instant,
     next_full_scan: Instant,
     last_full_scan: Option<Instant>,
+    next_prune: Instant,
     /// After trouble: nothing is tried before.
     not_before: Option<Instant>,
     trouble: Backoff,
@@ -119,6 +131,7 @@ impl Timers {
             next_poll: now,
             next_full_scan: now,
             last_full_scan: None,
+            next_prune: now,
             not_before: None,
             trouble: Backoff::new(Duration::from_secs(1), Duration::from_secs(60), seed),
         }
@@ -158,31 +171,54 @@ impl Session {
 
     /// Runs a cycle and shows how it ended; damage of the database comes back.
     async fn work(&mut self) -> Option<StateError> {
+        let mut in_trouble = false;
         match self.cycle().await {
-            Ok(()) => {
-                self.timers.not_before = None;
-                self.timers.trouble.reset();
+            Ok(is_over) => {
+                if is_over {
+                    self.timers.not_before = None;
+                    self.timers.trouble.reset();
+                } else {
+                    // Whatever goes round and round does so ever more slowly.
+                    self.timers.not_before = Some(Instant::now() + self.timers.trouble.next());
+                }
                 self.told_trouble = None;
-                self.show_rest();
+                self.show_end();
             }
-            Err(Stop::Called) => self.board.clear(),
+            Err(Stop::Called) => self.take_stock(),
             Err(Stop::Damaged(damage)) => return Some(damage),
             Err(Stop::Trouble { state, message, hint }) => {
+                in_trouble = true;
                 self.timers.not_before = Some(Instant::now() + self.timers.trouble.next());
-                self.board.clear();
+                self.take_stock();
                 self.show_trouble(state, message, hint);
             }
         }
-        // Changes that came meanwhile belong to what was asked for.
-        let is_over = !self.wants.any() || self.timers.not_before.is_some();
-        if is_over && !self.paused && !self.stopping {
-            let status = Arc::new(self.board.status().clone());
-            for waiter in self.syncs.drain(..) {
-                // Nobody waits any more: then nobody is told.
-                let _ = waiter.send(Arc::clone(&status));
-            }
+        // Changes that came meanwhile, and what is tried again in a moment, belong to what was asked for.
+        self.cycles_waited += u32::from(self.waiting.is_empty());
+        let is_done = (!self.wants.any() && !self.blocked.is_settling()) || self.cycles_waited >= CYCLES;
+        if (is_done || in_trouble) && !self.paused && !self.stopping {
+            self.answer_syncs();
         }
         None
+    }
+
+    /// After a cycle that was broken off: what it had begun may have been done, here and there, without being recorded.
+    fn take_stock(&mut self) {
+        for path in self.board.clear() {
+            self.wants.below(path);
+        }
+        self.wants.remote();
+        self.wants.plan();
+    }
+
+    /// Tells who waits for the end of a cycle how the folder stands.
+    fn answer_syncs(&mut self) {
+        self.cycles_waited = 0;
+        let status = Arc::new(self.board.status().clone());
+        for waiter in self.syncs.drain(..) {
+            // Nobody waits any more: then nobody is told.
+            let _ = waiter.send(Arc::clone(&status));
+        }
     }
 
     /// Waits for a command, a hint or the next time to look.
@@ -228,6 +264,16 @@ impl Session {
         }
     }
 
+    /// Whether the trash is to be looked through now.
+    pub(crate) fn take_prune(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = now >= self.timers.next_prune;
+        if is_due {
+            self.timers.next_prune = now + PRUNE;
+        }
+        is_due
+    }
+
     /// Says that the server has just been asked.
     pub(crate) fn polled(&mut self) {
         self.timers.next_poll = Instant::now() + Duration::from_secs(self.spec.poll_seconds.max(1));
@@ -248,7 +294,7 @@ impl Session {
     pub(crate) async fn attend<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
         let mut work = pin!(work);
         loop {
-            if self.paused || self.stopping {
+            if self.stopping || (self.paused && !self.commanded) {
                 return Err(Stop::Called);
             }
             tokio::select! {
@@ -256,6 +302,20 @@ impl Session {
                 command = self.commands.recv() => self.take(command),
                 () = self.bell.notified() => self.heed(),
                 value = &mut work => return Ok(value),
+            }
+        }
+    }
+
+    /// As [`Session::attend`], for short work on disk whose outcome has to be recorded: a pause, or the end of the
+    /// session, waits for it.
+    pub(crate) async fn see_through<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                command = self.commands.recv(), if !self.stopping => self.take(command),
+                () = self.bell.notified() => self.heed(),
+                value = &mut work => return value,
             }
         }
     }
@@ -293,33 +353,31 @@ impl Session {
         match command {
             None | Some(Command::Stop) => self.stopping = true,
             Some(Command::Scan { full }) => {
-                self.timers.not_before = None;
-                self.wants.remote();
-                self.wants.everything_here();
+                self.look_now();
                 if full {
-                    self.blocked.try_all_now();
+                    self.try_all_now();
                 }
             }
             Some(Command::Pause) => {
                 self.paused = true;
                 self.board.update(|status| status.state = FolderState::Paused);
+                self.answer_syncs();
             }
             Some(Command::Resume) => {
                 if std::mem::take(&mut self.paused) {
-                    self.wants.remote();
-                    self.wants.everything_here();
+                    self.look_now();
                     self.show_rest();
                 }
             }
             Some(Command::Sync(reply)) => {
-                self.timers.not_before = None;
-                self.blocked.try_all_now();
-                self.wants.remote();
-                self.wants.everything_here();
+                self.look_now();
+                self.try_all_now();
+                if self.syncs.is_empty() {
+                    self.cycles_waited = 0;
+                }
+                self.syncs.push(reply);
                 if self.paused {
-                    let _ = reply.send(Arc::new(self.board.status().clone()));
-                } else {
-                    self.syncs.push(reply);
+                    self.answer_syncs();
                 }
             }
             Some(Command::Log { since, limit, reply }) => {
@@ -338,13 +396,33 @@ impl Session {
         }
     }
 
+    /// Has both sides looked at, whatever trouble there was.
+    fn look_now(&mut self) {
+        self.timers.not_before = None;
+        self.wants.remote();
+        self.wants.everything_here();
+    }
+
+    /// Has everything tried again that waits for its time.
+    fn try_all_now(&mut self) {
+        self.blocked.try_all_now();
+        self.over_quota_until = None;
+        self.wants.plan();
+    }
+
     /// Carries out the commands that need the folder to themselves.
     async fn answer_waiting(&mut self) {
         while let Some(command) = self.waiting.pop_front() {
             if self.stopping {
                 return;
             }
+            self.commanded = true;
             self.carry_out(command).await;
+            self.commanded = false;
+            // It may have looked at a side, and shown that.
+            if self.paused || (!self.wants.any() && self.timers.not_before.is_none()) {
+                self.show_rest();
+            }
         }
     }
 

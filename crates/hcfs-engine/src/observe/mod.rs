@@ -2,3 +2,5 @@
 
 mod here;
 mod there;
+
+pub(crate) use there::suspect;

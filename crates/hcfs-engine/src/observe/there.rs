@@ -33,10 +33,7 @@ impl Session {
 
     async fn list(&mut self) -> Result<(), Stop> {
         if !self.registered {
-            let (remote, label, device) = (Arc::clone(&self.remote), self.spec.label.clone(), self.spec.device.clone());
-            self.attend(async move { remote.register_folder(&label, &device).await })
-                .await?
-                .map_err(|e| Stop::remote(&e))?;
+            self.make_known().await?;
             self.registered = true;
         }
         let tag = self.store.listing_tag().map_err(Stop::state)?.and_then(|tag| ListingTag::from_text(&tag).ok());
@@ -61,42 +58,54 @@ impl Session {
         for row in rows {
             seen.take(row, &before, self);
         }
-        if before.len() > seen.files.len() && seen.files.is_empty() {
-            self.check_still_registered().await?;
+        if !before.is_empty() && seen.files.is_empty() && !self.is_known_there().await? {
+            self.registered = false;
+            return Err(self.forgotten());
         }
         let vanished: Vec<(FileId, RelPath)> =
             before.into_iter().filter(|(id, _)| !seen.ids.contains(id)).map(|(id, (path, _))| (id, path)).collect();
         let (gone, is_proven) = self.prove_absence(vanished).await?;
         // A path that another id has now is listed, whatever became of the old id.
         let remove = gone.into_iter().filter(|path| !seen.files.contains_key(path)).collect();
-        let tag = tag.filter(|_| is_proven).map(|tag| tag.as_str().to_owned());
+        // A tag spares reading the listing again, and with it what is wrong with its rows.
+        let tag = tag.filter(|_| is_proven && seen.problems.is_empty()).map(|tag| tag.as_str().to_owned());
         let update = RemoteUpdate { put: seen.files.into_iter().collect(), remove, tag };
         self.store.record_remote(&update, true).map_err(Stop::state)?;
-        for (path, suspicion) in self.store.suspects().map_err(Stop::state)? {
-            seen.problems.push(suspect(path, &suspicion));
-        }
         self.blocked.listed(seen.problems);
         Ok(())
     }
 
-    /// An empty listing of a folder that had files may mean that the server does not know the folder any more: then
-    /// nothing of it counts.
-    async fn check_still_registered(&mut self) -> Result<(), Stop> {
-        let remote = Arc::clone(&self.remote);
-        let folders =
-            self.attend(async move { remote.folders().await }).await?.map_err(|error| Stop::remote(&error))?;
-        let folder = self.spec.folder_hash();
-        if folders.iter().any(|known| known.folder == folder) {
+    /// Makes the folder known to the server, unless it was known there before: to make it anew would turn a folder that
+    /// the server lost into one whose files were all deleted.
+    async fn make_known(&mut self) -> Result<(), Stop> {
+        if self.is_known_there().await? {
             return Ok(());
         }
-        self.registered = false;
-        Err(Stop::Trouble {
+        let totals = self.store.totals().map_err(Stop::state)?;
+        if totals.remote.files > 0 || totals.synced.files > 0 {
+            return Err(self.forgotten());
+        }
+        let (remote, label, device) = (Arc::clone(&self.remote), self.spec.label.clone(), self.spec.device.clone());
+        let answer = self.attend(async move { remote.register_folder(&label, &device).await }).await?;
+        answer.map_err(|error| Stop::remote(&error))
+    }
+
+    /// Whether the server knows the folder. If it does not any more, an empty listing says nothing about the files.
+    async fn is_known_there(&mut self) -> Result<bool, Stop> {
+        let remote = Arc::clone(&self.remote);
+        let folders = self.attend(async move { remote.folders().await }).await?;
+        let folder = self.spec.folder_hash();
+        Ok(folders.map_err(|error| Stop::remote(&error))?.iter().any(|known| known.folder == folder))
+    }
+
+    fn forgotten(&self) -> Stop {
+        Stop::Trouble {
             state: FolderState::Held,
             message: format!("the server does not know the folder \"{}\" any more", self.spec.label),
             hint: "nothing was deleted here; if the folder was removed on purpose, remove it here too; else restore it on \
                    the server, or remove and add it here to send everything again"
                 .to_owned(),
-        })
+        }
     }
 
     /// The paths of those files that the server itself says it does not have, and whether that settled all of them. A row
@@ -214,7 +223,8 @@ fn usable_path(session: &Session, row: &FileRow) -> Result<RelPath, String> {
     }
 }
 
-fn suspect(path: RelPath, suspicion: &Suspicion) -> Problem {
+/// The problem of a file whose listed version contradicts one that was seen before.
+pub(crate) fn suspect(path: RelPath, suspicion: &Suspicion) -> Problem {
     let (code, message) = match suspicion {
         Suspicion::Rollback { seen } => (
             ProblemCode::Rollback,
@@ -229,6 +239,8 @@ fn suspect(path: RelPath, suspicion: &Suspicion) -> Problem {
         path: Some(path),
         code,
         message,
-        hint: "nothing was changed here; ask the server's operator whether a backup was restored".to_owned(),
+        hint: "nothing was changed here; ask the server's operator whether a backup was restored, or whether another device \
+               made the file anew; then accept or restore the hold"
+            .to_owned(),
     }
 }

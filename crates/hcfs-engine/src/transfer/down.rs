@@ -105,6 +105,7 @@ async fn begin(tools: &Arc<Tools>, job: &DownloadJob, progress: &Progress) -> Re
     let part = blocking(move || {
         let name = staged_name(&remote);
         let failed = |error: ApplyError| Failure::apply(&path, &error);
+        let stale = hint.as_ref().map(|hint| hint.staged.clone());
         let fits = |hint: &DownloadHint| {
             hint.file_id == remote.file_id
                 && hint.revision == remote.revision
@@ -117,6 +118,10 @@ async fn begin(tools: &Arc<Tools>, job: &DownloadJob, progress: &Progress) -> Re
         {
             let (nonce, next) = (Some(hint.base_nonce), hint.frames_done);
             return Ok(Part { staged, hasher, nonce, next, noted: next });
+        }
+        if let Some(stale) = stale.filter(|stale| *stale != name) {
+            // What cannot be removed now is removed by the next sweep.
+            let _ = of.folder.discard(&stale);
         }
         let staged = of.folder.stage(&name, remote.size).map_err(failed)?;
         Ok(Part { staged, hasher: SaltedHasher::new(&of.owner.account), nonce: None, next: 0, noted: 0 })
@@ -271,7 +276,9 @@ async fn put_in_place(tools: &Arc<Tools>, job: &DownloadJob, part: Part) -> Resu
     let of = Arc::clone(tools);
     let (path, replaces, aside, hash) = (job.path.clone(), job.replaces.clone(), job.aside.clone(), job.remote.hash);
     let at = tools.clock.now();
+    let gate = Arc::clone(&tools.gate).read_owned().await;
     let Installed { placed, displaced } = blocking(move || {
+        let _gate = gate;
         let expect = replaces.as_ref().map_or(Expect::Absent, Expect::This);
         let install = Install { target: &path, expect, aside: &aside, at, durability: Durability::Each };
         of.folder.install(part.staged, &install).map_err(|error| Failure::apply(&path, &error))

@@ -14,7 +14,7 @@ use hcfs_fs::{Folder, Rules};
 use hcfs_model::{FolderHash, RelPath};
 use hcfs_remote::Remote;
 use hcfs_state::{DownloadHint, UploadHint};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{RwLock, Semaphore, mpsc};
 
 use crate::spec::{Clock, Owner};
 
@@ -36,6 +36,8 @@ pub(crate) struct Tools {
     pub(crate) share_paths: bool,
     pub(crate) notes: mpsc::Sender<Note>,
     pub(crate) buffers: Buffers,
+    /// Held while the disk is changed.
+    pub(crate) gate: Arc<RwLock<()>>,
 }
 
 /// What a transfer wants kept over a restart.

@@ -117,7 +117,7 @@ async fn send_small(tools: &Arc<Tools>, open: Open, progress: &Progress) -> Resu
     let manifest = manifest(tools, &job, made.hash)?;
     let answer = tools.remote.upload(&manifest, made.blob).await;
     let uploaded = settle_answer(tools, &job, &manifest, &made.nonce, answer).await?;
-    progress.set(job.local.fingerprint.size);
+    progress.add(job.local.fingerprint.size);
     Ok(entry(&job, uploaded))
 }
 
@@ -155,6 +155,11 @@ async fn send_large(tools: &Arc<Tools>, open: Open, progress: &Progress) -> Resu
         return Err(Failure::Changing);
     }
     let answer = tools.remote.finalize(&session, &open.manifest).await;
+    if matches!(&answer, Err(error) if matches!(error.kind, RemoteErrorKind::Conflict { .. } | RemoteErrorKind::Stale))
+    {
+        // Nobody will go on with it; where this is lost too it expires.
+        let _ = tools.remote.abort_session(&session).await;
+    }
     let uploaded = settle_answer(tools, &job, &open.manifest, pinned.nonce.as_bytes(), answer).await?;
     Ok(entry(&job, uploaded))
 }
@@ -288,8 +293,15 @@ async fn send_part(
             .map_err(|error| Failure::seal(&of, &error))
     })
     .await?;
-    tools.remote.put_part(session, index, part.into()).await.map_err(|error| Failure::remote(path, error))?;
-    Ok(length)
+    match tools.remote.put_part(session, index, part.into()).await {
+        Ok(()) => Ok(length),
+        Err(error) if error.kind == RemoteErrorKind::NotFound => {
+            // The session expired.
+            tools.note(Note::Forget(path.clone())).await;
+            Err(Failure::MovedThere)
+        }
+        Err(error) => Err(Failure::remote(path, error)),
+    }
 }
 
 /// What the answer to an upload means; one that was lost is asked for before anything is sent again.
@@ -305,12 +317,23 @@ async fn settle_answer(
         Err(error) => error,
     };
     if error.kind != RemoteErrorKind::Ambiguous {
-        if matches!(error.kind, RemoteErrorKind::NotFound) {
-            // The session expired between two parts.
+        let is_final = matches!(
+            error.kind,
+            RemoteErrorKind::Conflict { .. }
+                | RemoteErrorKind::Stale
+                | RemoteErrorKind::NotFound
+                | RemoteErrorKind::Refused(_)
+                | RemoteErrorKind::UnknownCode(_)
+        );
+        if is_final {
+            // A session is bound to the version it was opened on: finalized again, it would be refused again.
             tools.note(Note::Forget(job.path.clone())).await;
-            return Err(Failure::MovedThere);
         }
-        return Err(Failure::remote(&job.path, error));
+        return Err(match error.kind {
+            // The session expired.
+            RemoteErrorKind::NotFound => Failure::MovedThere,
+            _ => Failure::remote(&job.path, error),
+        });
     }
     match hcfs_remote::confirm_upload(&*tools.remote, manifest, nonce).await {
         Ok(Some(revision)) => Ok(revision),

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod user;
+pub(crate) mod wire;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +14,7 @@ use hcfs_crypto::phrase::MasterPhrase;
 use hcfs_engine::{FolderHandle, FolderSpec, FolderState, FolderStatus, Owner, SystemClock, start};
 use hcfs_model::{FileId, FolderHash, FolderLabel};
 use hcfs_plan::{MaxDelete, Mode, Resolution};
+use hcfs_remote::Remote;
 use hcfs_remote::memory::{MemoryRemote, MemoryServer};
 
 const PHRASE: &str = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
@@ -36,12 +40,16 @@ pub(crate) fn id(path: &str) -> FileId {
     FileId::of_path(path)
 }
 
+/// How a device reaches the server.
+pub(crate) type Way = Box<dyn Fn(&MemoryRemote) -> Arc<dyn Remote> + Send>;
+
 /// One device: its folder, its database, its way to the server.
 pub(crate) struct Device {
     pub(crate) name: String,
     pub(crate) place: tempfile::TempDir,
     pub(crate) remote: MemoryRemote,
     pub(crate) change: fn(&mut FolderSpec),
+    way: Way,
     handle: Option<FolderHandle>,
 }
 
@@ -51,12 +59,29 @@ impl Device {
     }
 
     pub(crate) fn with(name: &str, server: &MemoryServer, change: fn(&mut FolderSpec)) -> Self {
+        Self::by(name, server, change, Box::new(|remote| Arc::new(remote.clone())))
+    }
+
+    pub(crate) fn by(name: &str, server: &MemoryServer, change: fn(&mut FolderSpec), way: Way) -> Self {
         let place = tempfile::tempdir().unwrap();
         std::fs::create_dir(place.path().join("root")).unwrap();
         let remote = MemoryRemote::new(server);
-        let mut device = Self { name: name.to_owned(), place, remote, change, handle: None };
+        let mut device = Self { name: name.to_owned(), place, remote, change, way, handle: None };
         device.start();
         device
+    }
+
+    /// A device whose transfers go through when they are let.
+    pub(crate) fn gated(name: &str, server: &MemoryServer) -> (Self, Arc<wire::Noise>) {
+        let noise = wire::Noise::new(0);
+        let shared = Arc::clone(&noise);
+        let way = move |remote: &MemoryRemote| Arc::new(wire::Wire::new(remote, &shared)) as Arc<dyn Remote>;
+        (Self::by(name, server, |spec| spec.transfers = 1, Box::new(way)), noise)
+    }
+
+    /// The names of the staged parts.
+    pub(crate) fn staged(&self) -> Vec<String> {
+        files_below(&self.root().join(".hcfs/staged"), |_| true).into_keys().collect()
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -87,7 +112,7 @@ impl Device {
     }
 
     pub(crate) fn start(&mut self) {
-        let remote = Arc::new(self.remote.clone());
+        let remote = (self.way)(&self.remote);
         self.handle = Some(start(self.spec(), owner(), remote, Arc::new(SystemClock), &[]).unwrap());
     }
 
@@ -95,6 +120,19 @@ impl Device {
         if let Some(handle) = self.handle.take() {
             handle.stop().await;
         }
+    }
+
+    /// Lets the folder go without telling it, and waits until it has ended.
+    pub(crate) async fn abandon(&mut self) {
+        let Some(handle) = self.handle.take() else { return };
+        let mut status = handle.status();
+        drop(handle);
+        let ended = async { while status.changed().await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap();
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.handle.is_some()
     }
 
     pub(crate) async fn restart(&mut self) {
@@ -108,7 +146,10 @@ impl Device {
 
     /// One cycle; the status at its end.
     pub(crate) async fn sync(&self) -> Arc<FolderStatus> {
-        tokio::time::timeout(Duration::from_secs(60), self.handle().sync()).await.unwrap().unwrap()
+        let synced = tokio::time::timeout(Duration::from_secs(60), self.handle().sync()).await;
+        synced
+            .unwrap_or_else(|_| panic!("{} does not come to rest: {:#?}", self.name, self.handle().status().borrow()))
+            .unwrap()
     }
 
     /// One cycle, after which everything must agree.
@@ -157,7 +198,7 @@ impl Device {
     }
 }
 
-fn files_below(root: &Path, wanted: impl Fn(&str) -> bool) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn files_below(root: &Path, wanted: impl Fn(&str) -> bool) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut pending = vec![root.to_owned()];
     while let Some(directory) = pending.pop() {
