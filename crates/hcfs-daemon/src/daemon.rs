@@ -195,12 +195,22 @@ impl RunningDaemon {
         loop {
             match self.signals.next().await {
                 Told::End(ended) => return ended,
-                Told::Reload => match self.supervisor.reload().await {
-                    Ok(()) => tracing::info!("the configuration was read again"),
-                    Err(error) => {
-                        tracing::error!(hint = error.hint(), "the configuration in force stays: {}", error.to_api());
+                Told::Reload => {
+                    // On its own: a reload that has begun comes to its end even if nobody waits any more.
+                    let supervisor = Arc::clone(&self.supervisor);
+                    let reloaded = tokio::spawn(async move { supervisor.reload().await });
+                    match reloaded.await {
+                        Ok(Ok(())) => tracing::info!("the configuration was read again"),
+                        Ok(Err(error)) => {
+                            tracing::error!(
+                                hint = error.hint(),
+                                "the configuration in force stays: {}",
+                                error.to_api()
+                            );
+                        }
+                        Err(error) => tracing::error!("the configuration was not read again: {error}"),
                     }
-                },
+                }
             }
         }
     }
