@@ -80,7 +80,7 @@ impl Session {
             totals: Totals { files: totals.files, top: totals.tops },
             baseline,
             unknown_local: self.unknown.clone(),
-            blocked: self.blocked.paths(),
+            blocked: self.left_alone(rows),
             ignored: rows.keys().filter(|path| self.rules.is_ignored(path, false)).cloned().collect(),
             moved: Vec::new(),
             decided: decided
@@ -96,6 +96,19 @@ impl Session {
         };
         context.accepted = self.accepted(rows, &context)?;
         Ok(context)
+    }
+
+    /// The paths to be left alone. With paths that wait for their next try also what stands under a temporary name on the
+    /// server: where it was going may be one of them, and to receive it would make it a file like any other.
+    fn left_alone(&self, rows: &Rows) -> BTreeSet<RelPath> {
+        let mut alone = self.blocked.paths();
+        if self.blocked.next_try().is_some() {
+            let is_on_its_way = |(path, row): &(&RelPath, &Row)| {
+                hcfs_plan::is_temporary(path) && row.local.is_none() && row.synced.is_none()
+            };
+            alone.extend(rows.iter().filter(is_on_its_way).map(|(path, _)| path.clone()));
+        }
+        alone
     }
 
     /// The holds a user let through. What was accepted is what was shown: where more would be deleted now, it is asked

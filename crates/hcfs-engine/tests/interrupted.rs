@@ -226,6 +226,37 @@ async fn a_lost_answer_to_renames_moves_no_content() {
     }
 }
 
+#[tokio::test]
+async fn a_swap_that_stopped_in_the_middle_comes_to_its_end() {
+    for steps in 1..=2 {
+        let server = server();
+        let (mut a, b) = (Device::new("a", &server), Device::new("b", &server));
+        a.write("x", "first");
+        a.write("y", "second");
+        a.settle().await;
+        b.settle().await;
+        a.rename("x", "z");
+        a.rename("y", "x");
+        a.rename("z", "y");
+        let mut seen = 0;
+        let is_late = move |call: &Call| {
+            seen += usize::from(matches!(call, Call::Rename { .. }));
+            seen == steps
+        };
+        a.remote.fail_next(is_late, Fault::Refused(REFUSED));
+        assert_eq!(a.sync().await.state, FolderState::Offline);
+        // The other device may see what is half done.
+        b.sync().await;
+        a.remote.take_calls();
+        a.restart().await;
+        a.settle().await;
+        b.settle().await;
+        assert_eq!(uploads(&a.remote.take_calls()), 0);
+        assert_eq!((a.read("x"), a.read("y")), (b"second".to_vec(), b"first".to_vec()));
+        assert_eq!((a.tree().len(), a.tree() == b.tree()), (2, true), "{:?}", b.tree());
+    }
+}
+
 /// A device with a download that broke off, its part staged.
 async fn interrupted(a: &Device, b: &mut Device) {
     a.write("large", bytes(20 * 1024 * 1024, 1));

@@ -40,7 +40,7 @@ mod suffix;
 mod trail;
 
 pub use context::{Context, MaxDelete, Mode, Policy, Resolution, Totals};
-pub use names::{copy_name, is_reserved};
+pub use names::{copy_name, is_reserved, is_temporary};
 pub use outcome::{Action, Base, Conflict, ConflictKind, Hold, HoldKind, Incomplete, Plan, Reason, Stage, StageKind};
 
 use hcfs_model::Rows;

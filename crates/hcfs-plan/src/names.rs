@@ -33,7 +33,8 @@ pub fn copy_name(path: &RelPath, device: &str, date: &str) -> RelPath {
 }
 
 /// Whether a path is a temporary name, left there by a plan that did not come to its end.
-pub(crate) fn is_temporary(path: &RelPath) -> bool {
+#[must_use]
+pub fn is_temporary(path: &RelPath) -> bool {
     path.as_str().starts_with(TEMPORARY) && !path.as_str().contains('/')
 }
 

@@ -110,7 +110,8 @@ impl User {
             for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
                 let path = entry.path();
                 let name = path.strip_prefix(&self.root).unwrap().to_string_lossy().into_owned();
-                if name == ".hcfs" {
+                // Nobody works on a file that has a temporary name for a moment.
+                if name == ".hcfs" || name.starts_with(".hcfs-rename-") {
                     continue;
                 }
                 let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
