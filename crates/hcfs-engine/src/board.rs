@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hcfs_model::RelPath;
+use hcfs_model::{RelPath, UnixNanos};
 use tokio::sync::watch;
 
 use crate::status::{Direction, FolderStatus, Transfer};
@@ -70,6 +70,12 @@ impl Board {
         self.show();
     }
 
+    /// Counts a cycle that ended. It is shown with the next update: nobody sees the rest without the cycle that led to it.
+    pub(crate) fn count_cycle(&mut self, now: UnixNanos) {
+        self.status.last_cycle = Some(now);
+        self.status.cycles += 1;
+    }
+
     /// Starts showing a transfer.
     pub(crate) fn begin(&mut self, path: RelPath, direction: Direction, size: u64) -> Progress {
         let progress = Progress::default();
@@ -133,6 +139,7 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::FolderState;
 
     #[test]
     fn shows_progress_and_counts_what_was_done() {
@@ -156,5 +163,15 @@ mod tests {
         assert_eq!((status.transfers[0].done, status.sent), (30, 100));
         board.show();
         assert!(!reader.has_changed().unwrap());
+    }
+
+    #[test]
+    fn a_cycle_is_counted_in_the_same_picture_as_its_end() {
+        let (mut board, mut reader) = Board::new();
+        board.count_cycle(UnixNanos(7));
+        assert!(!reader.has_changed().unwrap());
+        board.update(|status| status.state = FolderState::Idle);
+        let status = reader.borrow_and_update().clone();
+        assert_eq!((status.state, status.cycles, status.last_cycle), (FolderState::Idle, 1, Some(UnixNanos(7))));
     }
 }

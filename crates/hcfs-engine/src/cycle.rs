@@ -74,12 +74,8 @@ impl Session {
 
     /// Shows how the folder stands after a cycle.
     pub(crate) fn show_end(&mut self) {
-        let now = self.clock.now();
+        self.board.count_cycle(self.clock.now());
         self.show_rest();
-        self.board.update(|status| {
-            status.last_cycle = Some(now);
-            status.cycles += 1;
-        });
     }
 
     /// Shows how the folder stands.
