@@ -10,8 +10,8 @@ use hcfs_model::UnixNanos;
 /// What a server is started with.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// The directory of the database and the blobs; created when it is missing.
-    pub data: PathBuf,
+    /// Where it keeps what it stores.
+    pub storage: Storage,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Bounds on what clients may ask for.
@@ -24,7 +24,22 @@ impl ServerConfig {
     /// The usual limits and the system's clock.
     #[must_use]
     pub fn new(data: PathBuf, listen: SocketAddr) -> Self {
-        Self { data, listen, limits: Limits::default(), clock: Clock::system() }
+        Self { storage: Storage::local(data), listen, limits: Limits::default(), clock: Clock::system() }
+    }
+}
+
+/// Where a server keeps what it stores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// The directory of the database and the blobs; created when it is missing.
+    pub data: PathBuf,
+}
+
+impl Storage {
+    /// A database and blobs in one directory of this machine.
+    #[must_use]
+    pub fn local(data: PathBuf) -> Self {
+        Self { data }
     }
 }
 

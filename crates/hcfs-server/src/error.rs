@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::metadata::MetadataError;
+use crate::{Storage, place};
 
 /// Why a server does not start or stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,11 @@ pub enum ServerError {
 }
 
 impl ServerError {
+    /// The failure of a storage's database.
+    pub(crate) fn database(storage: &Storage, source: MetadataError) -> Self {
+        Self::Database { path: place::database(&storage.data), source }
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {

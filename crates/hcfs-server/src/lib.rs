@@ -27,7 +27,7 @@ mod stores;
 pub mod tokens;
 mod upkeep;
 
-pub use config::{Clock, Limits, ServerConfig};
+pub use config::{Clock, Limits, ServerConfig, Storage};
 pub use error::ServerError;
 pub use metadata::MetadataError;
 pub use serve::{RunningServer, Server};

@@ -26,7 +26,7 @@ use tower::ServiceExt;
 
 use crate::blobs::BlobStore;
 use crate::body::Inbound;
-use crate::metadata::Metadata;
+use crate::metadata::Sqlite;
 use crate::place::{self, Lock};
 use crate::routes;
 use crate::socket::Socket;
@@ -45,9 +45,9 @@ impl Server {
     /// # Errors
     /// The data directory, its database or the address cannot be used, or another server has the directory.
     pub async fn start(config: ServerConfig) -> Result<RunningServer, ServerError> {
-        let ServerConfig { data, listen, limits, clock } = config;
+        let ServerConfig { storage, listen, limits, clock } = config;
         let shutdown_timeout = limits.shutdown_timeout;
-        let stores = open(data, limits, clock).await?;
+        let stores = open(storage.data, limits, clock).await?;
         let failed = |source| ServerError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -71,9 +71,9 @@ async fn open(data: PathBuf, limits: Limits, clock: Clock) -> Result<Arc<Stores>
             place::create(&data)?;
             let lock = Lock::take(&data)?;
             let path = place::database(&data);
-            let metadata = Metadata::open(&path).map_err(|source| ServerError::Database { path, source })?;
+            let metadata = Sqlite::open(&path).map_err(|source| ServerError::Database { path, source })?;
             let blobs = BlobStore::open(&place::blobs(&data), limits.reserve_bytes).map_err(failed)?;
-            Ok(Stores::new(metadata, blobs, limits, clock, lock))
+            Ok(Stores::new(Arc::new(metadata), blobs, limits, clock, lock))
         }
     };
     let stores = tokio::task::spawn_blocking(open).await.map_err(io::Error::other).map_err(&failed)??;

@@ -9,14 +9,14 @@ use hcfs_model::CiphertextHash;
 use hcfs_wire::ErrorCode;
 
 use crate::answer::Failure;
-use crate::blobs::{BlobStore, remove_unreferenced};
-use crate::metadata::{Metadata, SessionId};
-use crate::place::Lock;
-use crate::{Clock, Limits};
+use crate::blobs::{BlobStore, Received, remove_unreferenced};
+use crate::metadata::{Committed, MetadataStore, NewRevision, Outcome, SessionId, Sqlite};
+use crate::place::{self, Lock};
+use crate::{Clock, Limits, ServerError, Storage};
 
 /// The two stores of a server, its limits and its clock.
 pub(crate) struct Stores {
-    pub(crate) metadata: Metadata,
+    pub(crate) metadata: Arc<dyn MetadataStore>,
     pub(crate) blobs: Arc<BlobStore>,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
@@ -31,7 +31,13 @@ pub(crate) struct Stores {
 pub(crate) type TransferSlot = OwnedSemaphorePermit;
 
 impl Stores {
-    pub(crate) fn new(metadata: Metadata, blobs: BlobStore, limits: Limits, clock: Clock, lock: Lock) -> Arc<Self> {
+    pub(crate) fn new(
+        metadata: Arc<dyn MetadataStore>,
+        blobs: BlobStore,
+        limits: Limits,
+        clock: Clock,
+        lock: Lock,
+    ) -> Arc<Self> {
         let transfers = Arc::new(Semaphore::new(limits.transfers));
         Arc::new(Self {
             metadata,
@@ -50,9 +56,24 @@ impl Stores {
         slot.map_err(|_| Failure::new(ErrorCode::Unavailable, "the server is stopping"))
     }
 
+    /// Makes a received blob the current revision of its file: gives it its place, durably, and then commits its row.
+    /// What a refused or replaced revision leaves behind is removed. Must run to its end ([`Stores::to_the_end`]).
+    pub(crate) async fn commit(&self, received: Received, new: NewRevision) -> Result<Committed, Failure> {
+        let hash = received.hash;
+        let guard = self.blobs.share(hash).await;
+        let guard = received.publish(&self.blobs, guard).await?;
+        let committed: Outcome<Committed> = self.metadata.commit(new, Box::new(guard)).await;
+        let unused = match &committed {
+            Ok(Committed::Stored { replaced, .. }) => *replaced,
+            Ok(Committed::Conflict(_) | Committed::Stale(_)) | Err(_) => Some(hash),
+        };
+        self.discard(unused.into_iter().collect()).await;
+        Ok(committed?)
+    }
+
     /// Removes those of `blobs` that no row points to. A failure costs disk space until the next start, not the answer.
     pub(crate) async fn discard(&self, blobs: Vec<CiphertextHash>) {
-        if let Err(error) = remove_unreferenced(&self.blobs, &self.metadata, blobs).await {
+        if let Err(error) = remove_unreferenced(&self.blobs, self.metadata.as_ref(), blobs).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "unused blobs stay until the next start");
         }
     }
@@ -77,6 +98,18 @@ impl Stores {
             Err(Failure::new(ErrorCode::DatabaseError, "the server failed; see its log"))
         })
     }
+}
+
+/// Opens a storage's metadata alone; a server may run on it.
+pub(crate) async fn open_metadata(storage: &Storage) -> Result<Arc<dyn MetadataStore>, ServerError> {
+    let storage = storage.clone();
+    let open = move || {
+        place::create(&storage.data)?;
+        let opened = Sqlite::open(&place::database(&storage.data));
+        let opened = opened.map_err(|source| ServerError::database(&storage, source))?;
+        Ok(Arc::new(opened) as Arc<dyn MetadataStore>)
+    };
+    tokio::task::spawn_blocking(open).await.map_err(|_| ServerError::Cut)?
 }
 
 /// `N` random bytes: names of revisions and sessions.

@@ -47,7 +47,7 @@ pub(crate) async fn close_expired(stores: &Arc<Stores>) -> Result<usize, Metadat
 /// Sweeps blobs without rows once, then ends expired sessions from time to time, until `stop`.
 pub(crate) async fn run(stores: Arc<Stores>, stop: CancellationToken) {
     let work = async {
-        match blobs::sweep(&stores.blobs, &stores.metadata).await {
+        match blobs::sweep(&stores.blobs, stores.metadata.as_ref()).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed blobs that no file points to"),
             Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot look for unused blobs"),

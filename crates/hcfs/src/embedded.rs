@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use hcfs_cli::AccountAddress;
 use hcfs_daemon::{BoxError, EmbeddedServer};
-use hcfs_server::{RunningServer, Server, ServerConfig, tokens};
+use hcfs_server::{RunningServer, Server, ServerConfig, Storage, tokens};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -20,10 +20,7 @@ pub(crate) struct Embedded {
 #[async_trait]
 impl EmbeddedServer for Embedded {
     async fn start(&self, data: &Path, account: &AccountAddress) -> Result<(String, Zeroizing<String>), BoxError> {
-        let token = {
-            let (data, account) = (data.to_owned(), account.clone());
-            tokio::task::spawn_blocking(move || own_token(&data, &account)).await??
-        };
+        let token = own_token(data, account).await?;
         let last = data.join("address");
         let wanted = std::fs::read_to_string(&last).ok().and_then(|text| text.trim().parse::<SocketAddr>().ok());
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -53,16 +50,17 @@ impl EmbeddedServer for Embedded {
 }
 
 /// This machine's own token for an account, in a file only its owner may read; made where there is none that counts.
-fn own_token(data: &Path, account: &AccountAddress) -> Result<Zeroizing<String>, BoxError> {
+async fn own_token(data: &Path, account: &AccountAddress) -> Result<Zeroizing<String>, BoxError> {
     let path = token_file(data, account);
+    let storage = Storage::local(data.to_owned());
     if let Ok(text) = std::fs::read_to_string(&path) {
         let text = Zeroizing::new(text);
-        let is_known = tokens::list(data, account)?.iter().any(|row| text.contains(&row.id));
+        let is_known = tokens::list(&storage, account).await?.iter().any(|row| text.contains(&row.id));
         if is_known {
             return Ok(Zeroizing::new(text.trim().to_owned()));
         }
     }
-    let token = Zeroizing::new(tokens::create(data, account, "this machine")?);
+    let token = Zeroizing::new(tokens::create(&storage, account, "this machine").await?);
     write_private(&path, token.as_bytes())?;
     Ok(token)
 }
@@ -103,8 +101,9 @@ mod tests {
         embedded.shutdown().await;
         let mode = std::fs::metadata(token_file(place.path(), &account)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let row = tokens::list(place.path(), &account).unwrap();
-        tokens::revoke(place.path(), &account, &row[0].id).unwrap();
+        let storage = Storage::local(place.path().to_owned());
+        let row = tokens::list(&storage, &account).await.unwrap();
+        tokens::revoke(&storage, &account, &row[0].id).await.unwrap();
         assert_ne!(embedded.start(place.path(), &account).await.unwrap().1, first.1);
         embedded.shutdown().await;
     }

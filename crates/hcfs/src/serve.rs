@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use hcfs_cli::args::{GlobalOptions, ServerCommand, ServerOptions, TokenCommand};
 use hcfs_cli::{ErrorCode, ExitCode, Paths, Terminal};
-use hcfs_server::{Server, ServerConfig, tokens};
+use hcfs_server::{Server, ServerConfig, Storage, tokens};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -65,16 +65,16 @@ async fn feed_watchdog() {
 }
 
 async fn token(command: &TokenCommand, data: PathBuf, global: &GlobalOptions, terminal: &mut Terminal) -> Outcome {
-    let command = command.clone();
-    let json = global.json;
-    let done = tokio::task::spawn_blocking(move || match command {
-        TokenCommand::Create(create) => tokens::create(&data, &create.account, &create.label)
-            .map(|token| if json { object("token", &token) } else { format!("{token}\n") }),
-        TokenCommand::List(list) => tokens::list(&data, &list.account).map(|rows| listed(&rows, json)),
-        TokenCommand::Revoke(revoke) => tokens::revoke(&data, &revoke.account, &revoke.id)
-            .map(|()| if json { object("revoked", &revoke.id) } else { String::new() }),
-    });
-    let text = done.await.map_err(|error| Failure::new(ErrorCode::Internal, error.to_string(), ""))?;
+    let storage = Storage::local(data);
+    let text = match command {
+        TokenCommand::Create(create) => tokens::create(&storage, &create.account, &create.label)
+            .await
+            .map(|token| if global.json { object("token", &token) } else { format!("{token}\n") }),
+        TokenCommand::List(list) => tokens::list(&storage, &list.account).await.map(|rows| listed(&rows, global.json)),
+        TokenCommand::Revoke(revoke) => tokens::revoke(&storage, &revoke.account, &revoke.id)
+            .await
+            .map(|()| if global.json { object("revoked", &revoke.id) } else { String::new() }),
+    };
     terminal.out(&text.map_err(Failure::server)?)?;
     Ok(ExitCode::Done)
 }

@@ -12,7 +12,7 @@ use hcfs_model::CiphertextHash;
 
 use super::write::blocking;
 use super::{BlobStore, ShardClosed, WriteError};
-use crate::metadata::{Metadata, MetadataError};
+use crate::metadata::{MetadataError, MetadataStore};
 
 /// What keeps unreferenced blobs on the disk; the next start tries again.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub(crate) enum SweepError {
 /// Removes those of `blobs` that no row points to any more.
 pub(crate) async fn remove_unreferenced(
     store: &Arc<BlobStore>,
-    metadata: &Metadata,
+    metadata: &dyn MetadataStore,
     blobs: Vec<CiphertextHash>,
 ) -> Result<(), SweepError> {
     let mut shards: BTreeMap<u8, Vec<CiphertextHash>> = BTreeMap::new();
@@ -42,7 +42,7 @@ pub(crate) async fn remove_unreferenced(
 }
 
 /// Removes every blob that no row points to, one shard at a time; how many there were.
-pub(crate) async fn sweep(store: &Arc<BlobStore>, metadata: &Metadata) -> Result<u64, SweepError> {
+pub(crate) async fn sweep(store: &Arc<BlobStore>, metadata: &dyn MetadataStore) -> Result<u64, SweepError> {
     let mut removed = 0;
     for shard in 0..=u8::MAX {
         let closed = store.close(shard).await;

@@ -108,20 +108,13 @@ pub(super) async fn store(
     }
     let upload_id = session.map_or_else(|| random().map(SessionId), Ok)?.to_hex();
     let new = new_revision(manifest, RevisionId(random()?), session, stores.clock.seconds());
-    let hash = received.hash;
     let work = {
         let stores = Arc::clone(stores);
         async move {
-            let guard = stores.blobs.share(hash).await;
-            let guard = received.publish(&stores.blobs, guard).await?;
-            let committed = stores.metadata.commit(new, guard).await;
-            let (answer, unused) = match committed {
-                Ok(Committed::Stored { stored, replaced }) => (Ok(stored), replaced),
-                Ok(refused) => (Err(refusal(&refused)), Some(hash)),
-                Err(error) => (Err(error.into()), Some(hash)),
-            };
-            stores.discard(unused.into_iter().collect()).await;
-            answer
+            match stores.commit(received, new).await? {
+                Committed::Stored { stored, .. } => Ok(stored),
+                refused => Err(refusal(&refused)),
+            }
         }
     };
     let stored = stores.to_the_end(work).await?;

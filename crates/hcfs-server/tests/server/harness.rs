@@ -10,7 +10,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use hcfs_model::{
     AccountAddress, CiphertextHash, FileId, FolderHash, FolderLabel, Revision, RevisionId, SaltedHash, blob,
 };
-use hcfs_server::{Clock, RunningServer, Server, ServerConfig, tokens};
+use hcfs_server::{Clock, RunningServer, Server, ServerConfig, Storage, tokens};
 use hcfs_wire::{
     GetState, Manifest, Rename, RenameFiles, RenameResult, UploadResult, read_answer, rename_text, upload_text,
 };
@@ -70,6 +70,11 @@ impl Reply {
     }
 }
 
+/// The storage in a directory.
+pub fn storage(data: &Path) -> Storage {
+    Storage::local(data.to_owned())
+}
+
 pub fn account(number: u8) -> AccountAddress {
     AccountAddress::from_public_key([number; 32])
 }
@@ -81,7 +86,7 @@ pub async fn rig() -> Rig {
 pub async fn rig_with(change: impl FnOnce(&mut ServerConfig)) -> Rig {
     let directory = TempDir::new().unwrap();
     let account = account(1);
-    let token = tokens::create(directory.path(), &account, "test").unwrap();
+    let token = tokens::create(&storage(directory.path()), &account, "test").await.unwrap();
     let now = Arc::new(AtomicI64::new(1_800_000_000));
     let running = start(directory.path(), &now, change).await;
     Rig {
@@ -259,6 +264,10 @@ impl Rig {
 
     pub async fn rename(&self, pairs: &[(&str, &str, RevisionId)]) -> RenameResult {
         self.post("/rename_files", &self.rename_request(pairs)).await.success()
+    }
+
+    pub fn storage(&self) -> Storage {
+        storage(self.directory.path())
     }
 
     pub fn blob_path(&self, hash: CiphertextHash) -> PathBuf {

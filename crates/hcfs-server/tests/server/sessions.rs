@@ -195,7 +195,7 @@ async fn a_deleted_session_is_gone_with_its_file() {
 async fn another_account_does_not_see_a_session() {
     let rig = rig().await;
     let (id, blob) = open(&rig, "a", 1, None).await;
-    let other = hcfs_server::tokens::create(rig.directory.path(), &account(2), "other").unwrap();
+    let other = hcfs_server::tokens::create(&rig.storage(), &account(2), "other").await.unwrap();
     let bearer = format!("Bearer {other}");
     let headers = [("authorization", bearer.as_str())];
     for (method, rest, body) in [

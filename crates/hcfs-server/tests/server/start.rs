@@ -4,7 +4,7 @@ use hcfs_server::{MetadataError, Server, ServerConfig, ServerError, tokens};
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{account, ciphertext, eventually, hash, native, rig};
+use crate::harness::{account, ciphertext, eventually, hash, native, rig, storage};
 
 #[tokio::test]
 async fn what_was_answered_is_there_after_a_restart() {
@@ -68,10 +68,10 @@ async fn a_directory_that_cannot_be_used_is_named() {
     std::fs::write(garbage.join("metadata.sqlite3"), [7; 4096]).unwrap();
     let Err(error) = Server::start(ServerConfig::new(garbage.clone(), listen)).await else { panic!("garbage") };
     assert!(matches!(error, ServerError::Database { .. }), "{error}");
-    assert!(matches!(tokens::create(&garbage, &account(1), "x"), Err(ServerError::Database { .. })));
+    assert!(matches!(tokens::create(&storage(&garbage), &account(1), "x").await, Err(ServerError::Database { .. })));
 
     let newer = directory.path().join("newer");
-    tokens::create(&newer, &account(1), "x").unwrap();
+    tokens::create(&storage(&newer), &account(1), "x").await.unwrap();
     let db = rusqlite::Connection::open(newer.join("metadata.sqlite3")).unwrap();
     db.pragma_update(None, "user_version", 999).unwrap();
     let Err(error) = Server::start(ServerConfig::new(newer, listen)).await else { panic!("newer") };

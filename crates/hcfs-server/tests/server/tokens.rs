@@ -11,8 +11,8 @@ async fn a_token_opens_its_own_account_until_it_is_revoked() {
         let (rig, route) = (&rig, &route);
         async move { rig.send(Method::GET, route, &[("authorization", &header)], "").await }
     };
-    let data = rig.directory.path();
-    let token = tokens::create(data, &account(2), "phone").unwrap();
+    let data = &rig.storage();
+    let token = tokens::create(data, &account(2), "phone").await.unwrap();
     assert_eq!(ask(format!("Bearer {token}")).await.status, 200);
     assert_eq!(ask(format!("bearer {token}")).await.status, 200);
     assert_eq!(ask(format!("Bearer {}", rig.token)).await.failure(), (403, "forbidden".to_owned()));
@@ -35,15 +35,15 @@ async fn a_token_opens_its_own_account_until_it_is_revoked() {
         assert_eq!(reply.header("www-authenticate"), "Bearer");
     }
 
-    let listed = tokens::list(data, &account(2)).unwrap();
+    let listed = tokens::list(data, &account(2)).await.unwrap();
     assert_eq!(listed.iter().map(|row| row.label.as_str()).collect::<Vec<_>>(), ["phone"]);
     assert!(token.contains(&listed[0].id));
-    let missing = tokens::revoke(data, &account(1), &listed[0].id);
+    let missing = tokens::revoke(data, &account(1), &listed[0].id).await;
     assert!(matches!(missing, Err(ServerError::NoSuchToken { .. })), "another account's");
-    assert!(matches!(tokens::revoke(data, &account(2), "zz"), Err(ServerError::NoSuchToken { .. })));
-    tokens::revoke(data, &account(2), &listed[0].id).unwrap();
+    assert!(matches!(tokens::revoke(data, &account(2), "zz").await, Err(ServerError::NoSuchToken { .. })));
+    tokens::revoke(data, &account(2), &listed[0].id).await.unwrap();
     assert_eq!(ask(format!("Bearer {token}")).await.failure(), (401, "unauthorized".to_owned()));
-    assert_eq!(tokens::list(data, &account(2)).unwrap(), []);
+    assert_eq!(tokens::list(data, &account(2)).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{MetadataError, Outcome};
+use crate::metadata::{MetadataError, Outcome};
 
 /// The migrations, in order; the number of the first is 1.
-const MIGRATIONS: &[&str] = &[include_str!("../../../../migrations/server/sqlite/0001_store.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("../../../../../migrations/server/sqlite/0001_store.sql")];
 
 /// Brings the schema up to date in one transaction, so a crash leaves the old one or the new one.
 pub(super) fn migrate(db: &mut Connection) -> Outcome<()> {

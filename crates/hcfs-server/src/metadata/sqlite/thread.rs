@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{MetadataError, Outcome};
+use crate::metadata::{MetadataError, Outcome};
 
 /// Requests that may wait for a thread before senders wait.
 const QUEUE: usize = 1024;

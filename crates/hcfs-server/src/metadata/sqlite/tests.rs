@@ -7,10 +7,11 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::metadata::{Committed, FileKey, Files, FolderKey, NewRevision, Rename, RenameFailure};
 
-fn open() -> (TempDir, Metadata) {
+fn open() -> (TempDir, Sqlite) {
     let directory = TempDir::new().unwrap();
-    let metadata = Metadata::open(&directory.path().join("db")).unwrap();
+    let metadata = Sqlite::open(&directory.path().join("db")).unwrap();
     (directory, metadata)
 }
 
@@ -91,7 +92,7 @@ fn a_commit_goes_on_without_its_client_and_holds_what_it_needs() {
     block_on(async {
         let (start, started) = std::sync::mpsc::channel::<()>();
         let wait = metadata.write(move |_| Ok(started.recv().is_ok()));
-        let commit = metadata.commit(new(file(1), 1), Guard(Arc::clone(&released)));
+        let commit = metadata.commit(new(file(1), 1), Box::new(Guard(Arc::clone(&released))));
         let mut both = Box::pin(async { tokio::join!(wait, commit) });
         assert!(futures_util::poll!(&mut both).is_pending());
         drop(both);
@@ -111,7 +112,7 @@ fn a_page_is_bounded_in_bytes_and_paging_goes_on() {
         let commits = (0..1_200_u32).map(|number| {
             let mut new = new(FileId(*blake3::hash(&number.to_le_bytes()).as_bytes()), 1);
             new.encrypted_path = vec![7; 8_192];
-            metadata.commit(new, ())
+            metadata.commit(new, Box::new(()))
         });
         futures_util::future::join_all(commits).await.into_iter().for_each(|committed| {
             assert!(matches!(committed, Ok(Committed::Stored { .. })));
@@ -171,7 +172,7 @@ proptest! {
         block_on(async {
             let mut files: BTreeMap<u8, u8> = paths.iter().map(|path| (*path, *path + 1)).collect();
             for (path, content) in &files {
-                metadata.commit(new(file(*path), *content), ()).await.unwrap();
+                metadata.commit(new(file(*path), *content), Box::new(())).await.unwrap();
             }
             let mut highest: BTreeMap<FileId, u64> = BTreeMap::new();
             for (round, batch) in batches.iter().enumerate() {

@@ -1,0 +1,261 @@
+//! Files: the current revision of each, its commit by compare-and-swap, the listing, and removal.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use hcfs_model::{CiphertextHash, FileId, Revision, RevisionId, SaltedHash};
+use hcfs_wire::StateTag;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::folder::{find_folder, folder_id, touch};
+use super::session::settle_session;
+use super::{Sqlite, rename, unsigned};
+use crate::metadata::file::{PAGE_BYTES, refuse, tag};
+use crate::metadata::{
+    Committed, FileKey, FileRow, Files, FolderKey, Guard, ListedFile, Listing, MetadataError, NewRevision, Outcome,
+    Removal, Rename, RenameFailure, RenameOutcome, StoredRevision,
+};
+
+/// A row of `files` as the writes below need it.
+pub(super) struct Current {
+    pub(super) row_id: i64,
+    pub(super) revision: Revision,
+    pub(super) ciphertext: CiphertextHash,
+    created_at: i64,
+}
+
+pub(super) fn current(db: &Connection, folder_id: i64, file: FileId) -> Outcome<Option<Current>> {
+    Ok(db
+        .prepare_cached(
+            "SELECT id, revision_seq, revision_id, ciphertext_hash, created_at FROM files
+             WHERE folder_id = ?1 AND path_hash = ?2",
+        )?
+        .query_row((folder_id, file.0), |row| {
+            Ok(Current {
+                row_id: row.get(0)?,
+                revision: revision(row, 1)?,
+                ciphertext: CiphertextHash(hash32(row, 3)?),
+                created_at: row.get(4)?,
+            })
+        })
+        .optional()?)
+}
+
+/// Remembers the last number of a path whose file goes away.
+pub(super) fn bury(db: &Connection, folder_id: i64, file: FileId, seq: u64) -> Outcome<()> {
+    db.prepare_cached(
+        "INSERT INTO tombstones (folder_id, path_hash, last_seq) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO UPDATE SET last_seq = max(last_seq, excluded.last_seq)",
+    )?
+    .execute((folder_id, file.0, signed(seq)?))?;
+    Ok(())
+}
+
+fn commit(db: &Connection, new: &NewRevision) -> Outcome<Committed> {
+    let folder_id = folder_id(db, &new.key.folder, new.now)?;
+    let current = current(db, folder_id, new.key.file)?;
+    if let Some(refused) = refuse(current.as_ref().map(|current| current.revision), new.base, new.revision.seq) {
+        return Ok(refused);
+    }
+    let created_at = current.as_ref().map_or(new.now, |current| current.created_at);
+    db.prepare_cached(
+        "INSERT INTO files (folder_id, path_hash, salted_hash, size_bytes, revision_seq, revision_id, ciphertext_hash,
+                            encrypted_path, file_name, relative_path, source, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         ON CONFLICT (folder_id, path_hash) DO UPDATE SET
+             salted_hash = excluded.salted_hash, size_bytes = excluded.size_bytes,
+             revision_seq = excluded.revision_seq, revision_id = excluded.revision_id,
+             ciphertext_hash = excluded.ciphertext_hash, encrypted_path = excluded.encrypted_path,
+             file_name = excluded.file_name, relative_path = excluded.relative_path, source = excluded.source,
+             updated_at = excluded.updated_at",
+    )?
+    .execute(rusqlite::params![
+        folder_id,
+        new.key.file.0,
+        new.salted_hash.0,
+        signed(new.size)?,
+        signed(new.revision.seq)?,
+        new.revision.id.0,
+        new.ciphertext.0,
+        new.encrypted_path,
+        new.file_name,
+        new.relative_path,
+        new.source,
+        created_at,
+        new.now,
+    ])?;
+    let stored = StoredRevision { id: new.revision.id, created_at, updated_at: new.now };
+    if let Some(session) = new.session {
+        settle_session(db, session, stored)?;
+    }
+    let replaced = current.map(|current| current.ciphertext).filter(|replaced| *replaced != new.ciphertext);
+    Ok(Committed::Stored { stored, replaced })
+}
+
+fn remove(db: &Connection, folder_id: i64, file: FileId, only: Option<RevisionId>) -> Outcome<Removal> {
+    let Some(current) = current(db, folder_id, file)? else { return Ok(Removal::NotFound) };
+    if only.is_some_and(|only| only != current.revision.id) {
+        return Ok(Removal::Changed(current.revision));
+    }
+    db.prepare_cached("DELETE FROM files WHERE id = ?1")?.execute([current.row_id])?;
+    bury(db, folder_id, file, current.revision.seq)?;
+    Ok(Removal::Removed(current.ciphertext))
+}
+
+#[async_trait]
+impl Files for Sqlite {
+    async fn commit(&self, new: NewRevision, guard: Guard) -> Outcome<Committed> {
+        self.write_keeping(guard, move |db| commit(db, &new)).await
+    }
+
+    async fn file(&self, key: FileKey) -> Outcome<Option<FileRow>> {
+        self.read(move |db| {
+            let Some(folder_id) = find_folder(db, &key.folder)? else { return Ok(None) };
+            Ok(db
+                .prepare_cached(
+                    "SELECT revision_seq, revision_id, size_bytes, ciphertext_hash FROM files
+                     WHERE folder_id = ?1 AND path_hash = ?2",
+                )?
+                .query_row((folder_id, key.file.0), |row| {
+                    Ok(FileRow {
+                        revision: revision(row, 0)?,
+                        size: unsigned(row, 2)?,
+                        ciphertext: CiphertextHash(hash32(row, 3)?),
+                    })
+                })
+                .optional()?)
+        })
+        .await
+    }
+
+    async fn remove(&self, key: FileKey, only: Option<RevisionId>, now: i64) -> Outcome<Removal> {
+        self.write(move |db| {
+            let Some(folder_id) = find_folder(db, &key.folder)? else { return Ok(Removal::NotFound) };
+            let removal = remove(db, folder_id, key.file, only)?;
+            touch(db, folder_id, now)?;
+            Ok(removal)
+        })
+        .await
+    }
+
+    async fn remove_all(&self, folder: FolderKey, files: Vec<FileId>, now: i64) -> Outcome<Vec<Removal>> {
+        self.write(move |db| {
+            let Some(folder_id) = find_folder(db, &folder)? else {
+                return Ok(vec![Removal::NotFound; files.len()]);
+            };
+            let removals = files.into_iter().map(|file| remove(db, folder_id, file, None)).collect();
+            touch(db, folder_id, now)?;
+            removals
+        })
+        .await
+    }
+
+    async fn state_tag(&self, folder: FolderKey) -> Outcome<StateTag> {
+        self.read(move |db| folder_state(db, &folder)?.map_or_else(|| tag(0, [0; 8]), |(_, _, tag)| Ok(tag))).await
+    }
+
+    async fn listing(&self, folder: FolderKey, offset: u64, limit: u64) -> Outcome<Listing> {
+        self.read(move |db| {
+            let Some((folder_id, total, tag)) = folder_state(db, &folder)? else {
+                return Ok(Listing { files: Vec::new(), total: 0, tag: tag(0, [0; 8])? });
+            };
+            // The inner query skips through the index alone; rows are read for the page only.
+            let mut statement = db.prepare_cached(
+                "SELECT path_hash, salted_hash, size_bytes, revision_seq, revision_id, ciphertext_hash, encrypted_path,
+                        file_name, relative_path, created_at, updated_at
+                 FROM files WHERE id IN (
+                     SELECT id FROM files INDEXED BY files_in_order WHERE folder_id = ?1 ORDER BY id LIMIT ?2 OFFSET ?3
+                 ) ORDER BY id",
+            )?;
+            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+            let mut rows = statement.query((folder_id, signed(limit)?, offset))?;
+            let mut files = Vec::new();
+            let mut room = PAGE_BYTES;
+            while let Some(row) = rows.next()? {
+                let file = listed(row)?;
+                room = room.saturating_sub(file.json_bytes());
+                if room == 0 && !files.is_empty() {
+                    break;
+                }
+                files.push(file);
+            }
+            Ok(Listing { files, total, tag })
+        })
+        .await
+    }
+
+    async fn rename(&self, folder: FolderKey, batch: Vec<Rename>, now: i64) -> Outcome<Vec<RenameOutcome>> {
+        self.write(move |db| {
+            let Some(folder_id) = find_folder(db, &folder)? else {
+                return Ok(vec![Err(RenameFailure::NotFound); batch.len()]);
+            };
+            rename::rename(db, folder_id, &batch, now)
+        })
+        .await
+    }
+
+    async fn referenced(&self, first: u8) -> Outcome<BTreeSet<CiphertextHash>> {
+        self.read(move |db| {
+            let mut low = [0; 32];
+            low[0] = first;
+            let mut high = [0xff; 32];
+            high[0] = first;
+            let mut statement =
+                db.prepare_cached("SELECT ciphertext_hash FROM files WHERE ciphertext_hash BETWEEN ?1 AND ?2")?;
+            let rows = statement.query_map((low, high), |row| Ok(CiphertextHash(hash32(row, 0)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    async fn unreferenced(&self, blobs: Vec<CiphertextHash>) -> Outcome<Vec<CiphertextHash>> {
+        self.read(move |db| {
+            let mut statement = db.prepare_cached("SELECT 1 FROM files WHERE ciphertext_hash = ?1")?;
+            let mut free = Vec::new();
+            for blob in blobs {
+                if !statement.exists([blob.0])? {
+                    free.push(blob);
+                }
+            }
+            Ok(free)
+        })
+        .await
+    }
+}
+
+fn folder_state(db: &Connection, folder: &FolderKey) -> Outcome<Option<(i64, u64, StateTag)>> {
+    let Some(folder_id) = find_folder(db, folder)? else { return Ok(None) };
+    let (total, changes, random) = db
+        .prepare_cached("SELECT file_count, changes, state_tag FROM folders WHERE id = ?1")?
+        .query_row([folder_id], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?, row.get(2)?)))?;
+    Ok(Some((folder_id, total, tag(changes, random)?)))
+}
+
+fn listed(row: &Row<'_>) -> rusqlite::Result<ListedFile> {
+    Ok(ListedFile {
+        file: FileId(hash32(row, 0)?),
+        salted_hash: SaltedHash(hash32(row, 1)?),
+        size: unsigned(row, 2)?,
+        revision: revision(row, 3)?,
+        ciphertext: CiphertextHash(hash32(row, 5)?),
+        encrypted_path: row.get(6)?,
+        file_name: row.get(7)?,
+        relative_path: row.get(8)?,
+        created_at: row.get(9)?,
+        updated_at: row.get(10)?,
+    })
+}
+
+/// A revision from its number in `column` and its id in the next.
+pub(super) fn revision(row: &Row<'_>, column: usize) -> rusqlite::Result<Revision> {
+    Ok(Revision { seq: unsigned(row, column)?, id: RevisionId(hash32(row, column + 1)?) })
+}
+
+pub(super) fn hash32(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; 32]> {
+    row.get(column)
+}
+
+/// A count or size as SQLite holds it.
+pub(super) fn signed(value: u64) -> Outcome<i64> {
+    i64::try_from(value).map_err(|_| MetadataError::Impossible("a number above 2^63"))
+}
