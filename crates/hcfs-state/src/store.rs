@@ -1,31 +1,28 @@
 //! Opening a folder's database, and what it takes to trust it.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hcfs_model::{AccountAddress, FolderHash};
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
 
-use crate::lock::{Lock, beside};
-use crate::{StateError, aside, check, schema};
+use crate::place::{Connected, OnDisk, Place};
+use crate::{StateError, check, schema};
 
 /// The state of one folder.
 ///
 /// Calls are synchronous; the value may move between threads and is used by one at a time.
 pub struct Store {
-    // Before the lock: the database is closed while it is still held.
+    // Before the place: the database is closed while that is still held.
     pub(crate) connection: Connection,
-    lock: Lock,
-    path: PathBuf,
+    place: Box<dyn Place>,
     identity: Identity,
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Store").field("identity", &self.identity).finish_non_exhaustive()
     }
 }
 
@@ -86,55 +83,49 @@ impl Store {
         if !is_sound(rusqlite::version_number()) {
             return Err(StateError::SqliteTooOld { version: rusqlite::version().to_owned() });
         }
-        let lock = Lock::take(path)?;
-        let (connection, outcome) = match attach(path, identity) {
-            Err(error) if error.is_damage() => replace(path, identity, &error)?,
+        Self::over(Box::new(OnDisk::take(path)?), identity)
+    }
+
+    /// As [`Self::open`], wherever the database lies.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn over(place: Box<dyn Place>, identity: &Identity) -> Result<Opened, StateError> {
+        let (connection, outcome) = match attach(&*place, identity) {
+            Err(error) if error.is_damage() => replace(&*place, identity, &error)?,
             attached => attached?,
         };
-        let store = Self { connection, lock, path: path.to_owned(), identity: identity.clone() };
+        let store = Self { connection, place, identity: identity.clone() };
         Ok(Opened { store, outcome })
     }
 
-    /// Moves the database aside for `reason` and starts a fresh one, without letting go of the lock.
+    /// Moves the database aside for `reason` and starts a fresh one, without letting go of its place.
     ///
     /// # Errors
     /// A file cannot be moved or made.
     pub fn rebuild(self, reason: &StateError) -> Result<Opened, StateError> {
-        let Self { connection, lock, path, identity } = self;
+        let Self { connection, place, identity } = self;
         keep_log(&connection, true)?;
         // A connection that cannot be closed is given up; it holds no lock that the fresh one needs.
         drop(connection);
-        let (connection, outcome) = replace(&path, &identity, reason)?;
-        Ok(Opened { store: Self { connection, lock, path, identity }, outcome })
+        let (connection, outcome) = replace(&*place, &identity, reason)?;
+        Ok(Opened { store: Self { connection, place, identity }, outcome })
     }
 }
 
 /// Moves the database aside and makes a fresh one.
-fn replace(path: &Path, identity: &Identity, reason: &StateError) -> Result<(Connection, Outcome), StateError> {
-    let moved_to = aside::move_aside(path)?;
+fn replace(place: &dyn Place, identity: &Identity, reason: &StateError) -> Result<(Connection, Outcome), StateError> {
+    let moved_to = place.move_aside()?;
     tracing::warn!("the folder's state is damaged; it was moved aside and is rebuilt");
     // The reason may name a file.
     tracing::debug!(%reason, ?moved_to, "the damaged state");
-    let (connection, _) = attach(path, identity)?;
+    let (connection, _) = attach(place, identity)?;
     Ok((connection, Outcome::Rebuilt { moved_to, reason: reason.to_string() }))
 }
 
 /// Opens the database, and makes it if there is none.
-fn attach(path: &Path, identity: &Identity) -> Result<(Connection, Outcome), StateError> {
-    if length(path)?.is_none_or(|length| length == 0) {
-        aside::stray_companions(path)?;
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(|source| StateError::file(path, source))?;
-    }
-    // A log is removed when the last connection closes properly.
-    let unclean = length(&beside(path, "-wal"))?.is_some_and(|length| length > 0);
-
-    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+fn attach(place: &dyn Place, identity: &Identity) -> Result<(Connection, Outcome), StateError> {
+    let Connected { mut connection, is_unclean: unclean } = place.connect()?;
     // Until the database is known to be good and ours, what its files hold stays as it is, whatever happens.
     keep_log(&connection, unclean)?;
     configure(&connection)?;
@@ -184,15 +175,6 @@ fn keep_log(connection: &Connection, keep: bool) -> Result<(), StateError> {
 fn quick_check(connection: &Connection) -> Result<(), StateError> {
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if found == "ok" { Ok(()) } else { Err(StateError::corrupt(found)) }
-}
-
-/// The length of a file; `None` if there is none.
-fn length(path: &Path) -> Result<Option<u64>, StateError> {
-    match std::fs::metadata(path) {
-        Ok(metadata) => Ok(Some(metadata.len())),
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(StateError::file(path, source)),
-    }
 }
 
 #[cfg(test)]
