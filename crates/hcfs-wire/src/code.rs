@@ -99,6 +99,8 @@ codes! {
         DatabaseError = "database_error",
         /// A row without its blob, or a blob store that failed.
         StorageInconsistency = "storage_inconsistency",
+        /// The server's disk has no room for the blob.
+        InsufficientStorage = "insufficient_storage",
         /// The server is starting, stopping or overloaded.
         Unavailable = "unavailable",
     }
@@ -165,6 +167,7 @@ impl ErrorCode {
             Self::RateLimited => 429,
             Self::DatabaseError | Self::StorageInconsistency => 500,
             Self::Unavailable => 503,
+            Self::InsufficientStorage => 507,
         }
     }
 }

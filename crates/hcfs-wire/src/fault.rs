@@ -15,7 +15,7 @@ pub enum Fault {
     Unauthorized,
     /// 403: a token of another account.
     Forbidden,
-    /// 402: storage or credit is used up.
+    /// 402: storage or credit is used up. 507: the server's disk is.
     OverQuota,
     /// 404 with `not_found` in a valid envelope.
     NotFound,
@@ -153,6 +153,7 @@ fn fault(status: u16, body: &Body, code: Option<&ErrorCode>) -> Fault {
         (413, _) => Fault::TooLarge,
         (429, _) => Fault::RateLimited,
         (408 | 502..=504, _) => Fault::Unavailable,
+        (507, Body::Envelope) => Fault::OverQuota,
         (500..=599, Body::Envelope) => Fault::Server,
         (500..=599, _) => Fault::Unavailable,
         (401, Body::Envelope | Body::Bare) => Fault::Unauthorized,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hcfs_model::{AccountAddress, FileId, FolderHash, RemoteEntry, Revision, RevisionId, SaltedHash};
+use hcfs_model::{AccountAddress, CiphertextHash, FileId, FolderHash, RemoteEntry, Revision, RevisionId, SaltedHash};
 use serde::de::{Deserializer, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -183,6 +183,21 @@ pub struct DeletedFile {
     /// The folder; empty for a gateway file.
     #[serde(default, deserialize_with = "encoding::text::<_, { limits::MAX_TEXT }>")]
     pub folder_hash: String,
+}
+
+/// The answer to `POST` and `DELETE /publish/{ss58}/{folder_hash}/{file_id}` (an extension,
+/// [`crate::capability::PUBLISH`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// `published` or `withdrawn`.
+    #[serde(deserialize_with = "encoding::message::<_, { limits::MAX_TEXT }>")]
+    pub status: String,
+    /// The file's id.
+    #[serde(with = "encoding::hex_text")]
+    pub file_id: FileId,
+    /// What `GET /public/download/{hash}` takes. The next revision of the file has another, which is not published.
+    #[serde(with = "encoding::hex_text")]
+    pub ciphertext_hash: CiphertextHash,
 }
 
 /// `POST /delete_files`.

@@ -17,6 +17,7 @@ mod folders;
 mod head;
 pub mod header;
 pub mod limits;
+mod login;
 mod manifest;
 mod parse;
 mod rename;
@@ -33,10 +34,13 @@ pub use envelope::{ConflictBody, Envelope, ErrorBody, QuotaBody};
 pub use fault::{Failure, Fault, read_answer, read_failure};
 pub use files::{
     BrokenRow, DeleteError, DeleteFiles, DeletedEntry, DeletedFile, DeletedFiles, FolderEntries, GetState, PageQuery,
-    PathEntry, PathError, RegisterPaths, RegisteredPaths, RemoteFileEntry, Row,
+    PathEntry, PathError, Published, RegisterPaths, RegisteredPaths, RemoteFileEntry, Row,
 };
 pub use folders::{FolderEntry, Health, ListFolders, RegisterFolder, Registered, UnregisterFolder, Unregistered};
 pub use head::{ContentRange, DownloadHead, HeadError, RangeRequest};
+pub use login::{
+    Challenge, ChallengeRequest, LoggedIn, Login, TokenEntry, TokenRevoked, Tokens, login_text, verify_login,
+};
 pub use manifest::{Manifest, ManifestError, UploadResult, UploadSource};
 pub use parse::{ParseError, parse_json};
 pub use rename::{Rename, RenameFailure, RenameFiles, RenameResult, Renamed};
@@ -53,4 +57,9 @@ pub mod capability {
     pub const STATE_ETAG: &str = "state-etag";
     /// `DELETE /delete/…` honours `If-Match` with a revision id, and answers 409 when another revision is current.
     pub const CONDITIONAL_DELETE: &str = "conditional-delete";
+    /// `POST /auth/challenge` and `POST /auth/login` give a bearer token for a signature by the account's key.
+    pub const LOGIN: &str = "login";
+    /// `POST` and `DELETE /publish/{ss58}/{folder_hash}/{file_id}` open a file's blob to `GET /public/download/{hash}`,
+    /// and close it again.
+    pub const PUBLISH: &str = "publish";
 }

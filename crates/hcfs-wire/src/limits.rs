@@ -38,6 +38,8 @@ pub const MAX_RELATIVE_PATH: usize = 4_096;
 pub const MAX_LABEL: usize = 1_024;
 /// Bytes of any other text in an answer at most.
 pub const MAX_TEXT: usize = 256;
+/// Tokens of one account at most.
+pub const MAX_TOKENS: usize = 1_000;
 /// Folders of one account at most.
 pub const MAX_FOLDERS: usize = 10_000;
 /// Bytes of a manifest as JSON at most.

@@ -13,6 +13,9 @@ pub enum SignatureError {
     /// `signing_key` is no Ed25519 public key, or a weak one.
     #[error("signing_key is not an Ed25519 public key")]
     Key,
+    /// The account's address is no sr25519 public key.
+    #[error("the address is not an sr25519 public key")]
+    Account,
     /// The signature is not this key's over this text.
     #[error("the signature does not fit")]
     Mismatch,

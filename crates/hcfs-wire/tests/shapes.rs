@@ -160,6 +160,7 @@ fn every_status_means_what_the_table_says() {
         (502, "x", Unavailable, Unavailable, Unavailable),
         (503, "unavailable", Unavailable, Unavailable, Unavailable),
         (504, "x", Unavailable, Unavailable, Unavailable),
+        (507, "insufficient_storage", OverQuota, Unavailable, Unavailable),
         (302, "not_found", Refused, Foreign, Foreign),
     ] {
         assert_eq!(read_failure(status, &error(code)).fault, in_envelope, "{status} {code}");
