@@ -200,7 +200,7 @@ impl Folder {
         })
         .map_err(|error| ApplyError::io(quoted(target), "sync the directory of", error))?;
         let (emptied, problem) = self.remove_emptied(target, from, request.rules, request.durability);
-        Ok(Removed { id: format!("{}/{target}", slot.id), emptied, problem })
+        Ok(Removed { id: slot.id, emptied, problem })
     }
 
     /// Renames a file to a name that is free, makes the directories it needs, and removes those that this empties.
@@ -318,7 +318,7 @@ impl Folder {
 
     /// Looks at what an exchange displaced to `slot`, and moves a version that nobody expected beside the target.
     fn displaced(&self, slot: &Slot, dir: &[u8], request: &Install<'_>, entry: &LocalEntry) -> Displaced {
-        let id = format!("{}/{}", slot.id, request.target);
+        let id = slot.id.clone();
         if self.is_version(&slot.path, entry) {
             return Displaced::Trashed { id };
         }
@@ -363,7 +363,7 @@ impl Folder {
         .and_then(|()| slot.settle(&*self.disk))
         .map_err(|error| ApplyError::io(quoted(target), "sync the directory of", error))?;
         let placed = placed(&before, stat_of(staged)?.ctime, target, path);
-        Ok(Installed { placed, displaced: Displaced::Trashed { id: format!("{}/{target}", slot.id) } })
+        Ok(Installed { placed, displaced: Displaced::Trashed { id: slot.id } })
     }
 
     /// Gives the part its final mode, and makes its content durable.

@@ -4,7 +4,10 @@
 //! Nothing else is needed to list or restore it, so no crash can part a file from its description.
 //!
 //! A first-level directory that ends in `.moved` belongs to a replacement on a file system without exchange that did
-//! not finish: [`Folder::sweep`] puts its file back where the name is free.
+//! not finish: [`Folder::sweep`] puts its file back where the name is free. Until then it is no entry of the trash.
+//!
+//! For a moment a replacement keeps here what is not displaced yet: whoever restores or removes entries must not do so
+//! while one is on its way.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -28,7 +31,7 @@ const TRIES: u32 = 100_000;
 /// A file in the trash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trashed {
-    /// What [`Folder::trash_restore`] takes; sorts by time.
+    /// What [`Folder::trash_restore`] takes; sorts by time. Without a path but where several files lie in one entry.
     pub id: String,
     /// Where it was.
     pub path: RelPath,
@@ -45,6 +48,8 @@ pub struct Pruned {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Bytes that are left.
+    pub left: u64,
 }
 
 /// What [`Folder::sweep`] found.
@@ -145,9 +150,12 @@ impl Folder {
         for name in self.names(TRASH_DIR)? {
             let Some(at) = stamp(&name) else { continue };
             let dir = join(TRASH_DIR, name.as_bytes());
-            for (disk_path, size) in self.files_below(&dir)? {
+            let files = self.files_below(&dir)?;
+            let is_only = files.len() == 1;
+            for (disk_path, size) in files {
                 if let Ok(path) = RelPath::from_bytes(&disk_path[dir.len() + 1..]) {
-                    found.push(Trashed { id: format!("{name}/{path}"), path, at, size });
+                    let id = if is_only { name.clone() } else { format!("{name}/{path}") };
+                    found.push(Trashed { id, path, at, size });
                 }
             }
         }
@@ -192,6 +200,7 @@ impl Folder {
             pruned.files += 1;
             pruned.bytes += entry.size;
         }
+        pruned.left = left;
         Ok(pruned)
     }
 
@@ -258,10 +267,17 @@ impl Folder {
     /// The path and the place of an entry.
     fn entry(&self, id: &str) -> Result<(RelPath, Vec<u8>), ApplyError> {
         let unknown = || ApplyError::NotInTrash { id: id.to_owned() };
-        let (name, path) = id.split_once('/').ok_or_else(unknown)?;
+        let (name, path) = id.split_once('/').map_or((id, None), |(name, path)| (name, Some(path)));
         stamp(name).ok_or_else(unknown)?;
-        let path = RelPath::new(path).map_err(|_| unknown())?;
-        let place = join(&join(TRASH_DIR, name.as_bytes()), path.as_str().as_bytes());
+        let dir = join(TRASH_DIR, name.as_bytes());
+        let path = match path {
+            Some(path) => RelPath::new(path).map_err(|_| unknown())?,
+            None => match self.files_below(&dir).map_err(|_| unknown())?.as_slice() {
+                [(only, _)] => RelPath::from_bytes(&only[dir.len() + 1..]).map_err(|_| unknown())?,
+                _ => return Err(unknown()),
+            },
+        };
+        let place = join(&dir, path.as_str().as_bytes());
         match self.disk.stat(&place) {
             Ok(stat) if stat.kind == Kind::File => Ok((path, place)),
             _ => Err(unknown()),
@@ -346,9 +362,9 @@ impl Folder {
     }
 }
 
-/// The time in an entry's name.
+/// The time in an entry's name; `None` for what is no entry.
 fn stamp(name: &str) -> Option<UnixNanos> {
-    let (nanos, counter) = name.strip_suffix(MOVED).unwrap_or(name).split_once('-')?;
+    let (nanos, counter) = name.split_once('-')?;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(nanos) || !digits(counter) {
         return None;

@@ -23,6 +23,32 @@ fn an_entry_tells_its_path_time_and_size_and_sorts_by_time() {
     let seen: Vec<_> = list.iter().map(|entry| (entry.path.as_str(), entry.at.0, entry.size)).collect();
     assert_eq!(seen, [("a", 1_000, 1), ("b/c d", 2_000, 2), ("a", 2_000, 3)]);
     assert!(list.is_sorted_by_key(|entry| entry.id.clone()));
+    assert!(list.iter().all(|entry| !entry.id.contains('/')), "{list:?}");
+}
+
+#[test]
+fn files_of_a_directory_that_came_there_whole_are_told_apart() {
+    let scratch = Scratch::new();
+    let folder = scratch.open();
+    let name = "00000000000000000007-000000";
+    for file in ["d/a", "d/b"] {
+        scratch.write(&format!(".hcfs/trash/{name}/{file}"), file);
+    }
+    let ids: Vec<String> = folder.trash_list().unwrap().into_iter().map(|entry| entry.id).collect();
+    assert_eq!(ids, [format!("{name}/d/a"), format!("{name}/d/b")]);
+    assert!(matches!(folder.trash_restore(name), Err(ApplyError::NotInTrash { .. })), "which of the two?");
+    assert_eq!(folder.trash_restore(&ids[1]).unwrap(), rel("d/b"));
+    assert_eq!(folder.trash_restore(name).unwrap(), rel("d/a"));
+}
+
+#[test]
+fn what_a_replacement_has_on_its_way_is_no_entry_yet() {
+    let scratch = Scratch::new();
+    let folder = scratch.open();
+    scratch.write(".hcfs/trash/00000000000000000007-000000.moved/a", "on its way");
+    assert!(folder.trash_list().unwrap().is_empty());
+    assert_eq!(folder.trash_empty().unwrap(), Pruned::default());
+    assert_eq!(folder.sweep(&std::collections::BTreeSet::new()).unwrap().healed, [rel("a")]);
 }
 
 #[test]
@@ -47,7 +73,17 @@ fn ids_that_are_none_touch_nothing() {
     let scratch = Scratch::new();
     let folder = scratch.open();
     throw(&scratch, &folder, "a", "1", 5);
-    for id in ["", "a", "x/a", "5-1/../../marker", "00000000000000000005-000000/b", "../staged/x", "1-/a"] {
+    for id in [
+        "",
+        "a",
+        "x/a",
+        "00000000000000000005-000001",
+        "00000000000000000005-000000.moved",
+        "5-1/../../marker",
+        "00000000000000000005-000000/b",
+        "../staged/x",
+        "1-/a",
+    ] {
         assert!(matches!(folder.trash_restore(id), Err(ApplyError::NotInTrash { .. })), "{id:?}");
     }
     assert_eq!(folder.trash_list().unwrap().len(), 1);
@@ -76,11 +112,11 @@ fn pruning_goes_by_age_then_by_size_the_oldest_first() {
     }
     let now = UnixNanos(100 * day);
     let left = || folder.trash_list().unwrap().iter().map(|entry| entry.path.to_string()).collect::<Vec<_>>();
-    assert_eq!(folder.trash_prune(30, 1_000, now).unwrap(), Pruned { files: 1, bytes: 10 });
+    assert_eq!(folder.trash_prune(30, 1_000, now).unwrap(), Pruned { files: 1, bytes: 10, left: 30 });
     assert_eq!(left(), ["b", "c", "d"]);
-    assert_eq!(folder.trash_prune(30, 25, now).unwrap(), Pruned { files: 1, bytes: 10 });
+    assert_eq!(folder.trash_prune(30, 25, now).unwrap(), Pruned { files: 1, bytes: 10, left: 20 });
     assert_eq!(left(), ["c", "d"]);
-    assert_eq!(folder.trash_empty().unwrap(), Pruned { files: 2, bytes: 20 });
+    assert_eq!(folder.trash_empty().unwrap(), Pruned { files: 2, bytes: 20, left: 0 });
     assert!(left().is_empty());
     assert_eq!(folder.trash_prune(30, 0, now).unwrap(), Pruned::default());
 }
