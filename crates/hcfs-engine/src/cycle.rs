@@ -25,7 +25,8 @@ impl Session {
     pub(crate) async fn cycle(&mut self) -> Result<bool, Stop> {
         for _ in 0..ROUNDS {
             let plan = self.look_and_plan().await?;
-            self.keep_open_questions(&plan)?;
+            self.keep_holds(&plan)?;
+            self.keep_conflicts(&plan)?;
             self.reported = plan.reported.len() as u64;
             if plan.is_empty() || !self.execute(&plan).await? {
                 return Ok(true);

@@ -1,5 +1,4 @@
-//! Commands that need the folder to themselves: dry runs, resolving conflicts, and operations on the server without a
-//! local copy.
+//! Commands that need the folder to themselves: dry runs, and operations on the server without a local copy.
 
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
@@ -7,10 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use hcfs_crypto::pin;
-use hcfs_fs::{Durability, Move, Remove};
-use hcfs_model::{Fingerprint, Inode, LocalEntry, RelPath, RemoteEntry, Row, UnixNanos};
-use hcfs_plan::{Plan, Resolution};
-use hcfs_state::{Conflict, Decision, Settled};
+use hcfs_model::{Fingerprint, Inode, LocalEntry, RelPath, RemoteEntry, UnixNanos};
+use hcfs_plan::Plan;
+use hcfs_state::Settled;
 use tokio::sync::mpsc;
 
 use crate::blocking::blocking;
@@ -18,7 +16,6 @@ use crate::failure::Failure;
 use crate::handle::{Command, CommandError, RemoteFile};
 use crate::rearrange::{Wanted, refused};
 use crate::session::{Session, failed};
-use crate::status::EventKind;
 use crate::transfer::{UploadJob, read_range, upload, workers};
 
 /// How many pieces of a file that is read wait for their reader.
@@ -197,85 +194,5 @@ impl Session {
             return Err(CommandError::failure(&wanted.from, refused(&wanted, &outcome)));
         }
         Ok(())
-    }
-
-    /// Resolves a conflict: at once where its copy lies here, else by the next plan.
-    async fn resolve(&mut self, id: u64, resolution: Resolution) -> Result<(), CommandError> {
-        let conflict = self.store.conflict(id).map_err(|error| CommandError::state(&error))?;
-        let Some(conflict) = conflict else { return Err(CommandError::NoSuch { what: "conflict", id }) };
-        match &conflict.copy {
-            None => {
-                let decision = match resolution {
-                    Resolution::KeepLocal => Some(Decision::KeepLocal),
-                    Resolution::AcceptRemote => Some(Decision::AcceptRemote),
-                    Resolution::KeepBoth => Some(Decision::KeepBoth),
-                    Resolution::Skip => None,
-                };
-                self.store.decide_conflict(id, decision).map_err(|error| CommandError::state(&error))?;
-            }
-            Some(_) if resolution == Resolution::Skip => return Ok(()),
-            Some(copy) => {
-                self.settle_copy(&conflict, copy, resolution).await?;
-                self.store.remove_conflict(id).map_err(|error| CommandError::state(&error))?;
-            }
-        }
-        self.wants.plan();
-        self.tell(EventKind::Resolved, Some(conflict.path), format!("resolved: {}", word(resolution)));
-        Ok(())
-    }
-
-    /// Ends a conflict whose local version was kept as a copy. The other side follows in the next cycle.
-    async fn settle_copy(
-        &mut self,
-        conflict: &Conflict,
-        copy: &RelPath,
-        resolution: Resolution,
-    ) -> Result<(), CommandError> {
-        if resolution == Resolution::KeepBoth {
-            return Ok(());
-        }
-        let state = |error| CommandError::state(&error);
-        let kept = self.store.row(copy).map_err(state)?;
-        let Row { local: Some(kept), .. } = kept else { return Ok(()) };
-        let current = self.store.row(&conflict.path).map_err(state)?.local;
-        let (tools, at) = (self.tools(), self.clock.now());
-        let (path, copy) = (conflict.path.clone(), copy.clone());
-        let (name, copy_name) = (path.clone(), copy.clone());
-        let changed = self
-            .attend(blocking(move || {
-                let remove = |target: &RelPath, entry: &LocalEntry| {
-                    let request = Remove { target, entry, rules: &tools.rules, at, durability: Durability::Each };
-                    tools.folder.remove(&request).map(drop)
-                };
-                if resolution == Resolution::AcceptRemote {
-                    return remove(&copy_name, &kept);
-                }
-                if let Some(current) = &current {
-                    remove(&name, current)?;
-                }
-                let request = Move {
-                    from: &copy_name,
-                    to: &name,
-                    entry: &kept,
-                    hashed_at: UnixNanos(0),
-                    rules: &tools.rules,
-                    durability: Durability::Each,
-                };
-                tools.folder.rename(&request).map(drop)
-            }))
-            .await
-            .map_err(CommandError::failure_of_folder)?;
-        self.wants.below(path.clone());
-        self.wants.below(copy);
-        changed.map_err(|error| CommandError::failure(&path, Failure::apply(&path, &error)))
-    }
-}
-
-fn word(resolution: Resolution) -> &'static str {
-    match resolution {
-        Resolution::KeepLocal => "this device's version",
-        Resolution::AcceptRemote => "the server's version",
-        Resolution::KeepBoth => "both versions stay",
-        Resolution::Skip => "left as it is",
     }
 }

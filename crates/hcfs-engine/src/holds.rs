@@ -1,0 +1,198 @@
+//! Holds: what waits for the user's word, and what becomes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hcfs_model::{RelPath, Rows};
+use hcfs_plan::{Action, Base, Context, HoldKind, Plan};
+use hcfs_state::{Settled, Suspicion};
+
+use crate::execute::synced;
+use crate::handle::{CommandError, OpenHold};
+use crate::session::{Session, Stop};
+use crate::status::EventKind;
+
+const HERE: &str = "mass_deletion_here";
+const THERE: &str = "mass_deletion_there";
+const ROLLBACK: &str = "rollback";
+const EQUIVOCATION: &str = "equivocation";
+
+impl Session {
+    /// The holds a user let through. What was accepted is what was shown: where more would be deleted now, it is asked
+    /// again.
+    pub(crate) fn accepted(&self, rows: &Rows, context: &Context) -> Result<BTreeSet<HoldKind>, Stop> {
+        let holds = self.store.holds().map_err(Stop::state)?;
+        let mut accepted: BTreeMap<HoldKind, u64> = BTreeMap::new();
+        for (_, hold) in holds.into_iter().filter(|(_, hold)| hold.accepted.is_some()) {
+            accepted.extend(hold_kind(&hold.kind, hold.scope).map(|kind| (kind, hold.count)));
+        }
+        if !accepted.is_empty() {
+            let plan = hcfs_plan::plan(rows, context).map_err(|error| Stop::defect(&error))?;
+            for hold in plan.holds {
+                if accepted.get(&hold.kind).is_some_and(|count| hold.count > *count) {
+                    accepted.remove(&hold.kind);
+                }
+            }
+        }
+        Ok(accepted.into_keys().collect())
+    }
+
+    /// Keeps the holds of a plan, and drops those that are over.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub(crate) fn keep_holds(&mut self, plan: &Plan) -> Result<(), Stop> {
+        let mut current = BTreeSet::new();
+        for hold in &plan.holds {
+            let (kind, scope) = hold_words(&hold.kind);
+            let known = hcfs_state::Hold {
+                kind: kind.to_owned(),
+                scope,
+                count: hold.count,
+                total: hold.of,
+                examples: hold.examples.clone(),
+                at: self.clock.now(),
+                accepted: None,
+            };
+            let id = self.store.put_hold(&known).map_err(Stop::state)?;
+            if current.insert(id) && !self.told_holds.contains(&id) {
+                let text = format!("{} of {} files would be deleted; waiting for an answer", hold.count, hold.of);
+                self.tell(EventKind::Held, None, text);
+            }
+        }
+        current.extend(self.keep_suspects()?);
+        for (id, hold) in self.store.holds().map_err(Stop::state)? {
+            // An accepted hold stays until its deletions are done: a plan without any says so.
+            if !current.contains(&id) && (hold.accepted.is_none() || plan.is_empty()) {
+                self.store.remove_hold(id).map_err(Stop::state)?;
+            }
+        }
+        self.told_holds = current;
+        Ok(())
+    }
+
+    /// Versions that contradict what was seen before wait for the user as well: one hold for each kind.
+    fn keep_suspects(&mut self) -> Result<Vec<u64>, Stop> {
+        let mut by_kind: BTreeMap<&str, Vec<RelPath>> = BTreeMap::new();
+        for (path, suspicion) in self.store.suspects().map_err(Stop::state)? {
+            by_kind.entry(suspicion_word(&suspicion)).or_default().push(path);
+        }
+        let total = self.store.totals().map_err(Stop::state)?.remote.files;
+        let mut ids = Vec::new();
+        for (kind, paths) in by_kind {
+            let count = paths.len() as u64;
+            let examples = paths.into_iter().take(hcfs_plan::Hold::EXAMPLES).collect();
+            let at = self.clock.now();
+            let known =
+                hcfs_state::Hold { kind: kind.to_owned(), scope: None, count, total, examples, at, accepted: None };
+            let id = self.store.put_hold(&known).map_err(Stop::state)?;
+            if !self.told_holds.contains(&id) {
+                let text =
+                    format!("{count} files are listed in versions that cannot be trusted; waiting for an answer");
+                self.tell(EventKind::Held, None, text);
+            }
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+
+    /// Takes the listed versions for good; where the user wants what is `here`, they are replaced by that.
+    fn settle_suspects(&mut self, id: u64, kind: &str, here: bool) -> Result<(), Stop> {
+        for (path, suspicion) in self.store.suspects().map_err(Stop::state)? {
+            if suspicion_word(&suspicion) != kind {
+                continue;
+            }
+            if here && let Some(remote) = self.store.row(&path).map_err(Stop::state)?.remote {
+                // Then what differs from it here is a change of it.
+                let agreed = synced(&remote, None);
+                let settled = Settled::Synced { path: path.clone(), local: None, remote, synced: agreed };
+                self.record(&[settled], Vec::new())?;
+            }
+            self.store.accept_listed(&path).map_err(Stop::state)?;
+        }
+        self.store.remove_hold(id).map_err(Stop::state)?;
+        Ok(())
+    }
+
+    /// The unanswered holds.
+    pub(crate) fn open_holds(&self) -> Vec<OpenHold> {
+        let holds = self.store.holds().unwrap_or_default();
+        holds
+            .into_iter()
+            .filter(|(_, hold)| hold.accepted.is_none())
+            .map(|(id, hold)| OpenHold {
+                id,
+                kind: match hold.scope {
+                    Some(top) => format!("{} of \"{top}\"", hold.kind),
+                    None => hold.kind,
+                },
+                count: hold.count,
+                of: hold.total,
+                examples: hold.examples,
+                at: hold.at,
+            })
+            .collect()
+    }
+
+    /// Lets held deletions happen, or has the next plan bring the files back.
+    ///
+    /// # Errors
+    /// No such hold, or the database cannot be written.
+    pub(crate) fn settle_hold(&mut self, id: u64, accept: bool) -> Result<(), CommandError> {
+        let holds = self.store.holds().map_err(|error| CommandError::state(&error))?;
+        let Some((_, hold)) = holds.into_iter().find(|(known, _)| *known == id) else {
+            return Err(CommandError::NoSuch { what: "hold", id });
+        };
+        if matches!(hold.kind.as_str(), ROLLBACK | EQUIVOCATION) {
+            self.settle_suspects(id, &hold.kind, !accept).map_err(CommandError::failure_of_folder)?;
+        } else if accept {
+            self.store.accept_hold(id, self.clock.now()).map_err(|error| CommandError::state(&error))?;
+        } else if let Some(kind) = hold_kind(&hold.kind, hold.scope) {
+            self.restore(id, kind).map_err(CommandError::failure_of_folder)?;
+        }
+        self.wants.plan();
+        Ok(())
+    }
+
+    /// Forgets what was agreed about the files of a hold: then they are new on the side that still has them, whatever
+    /// happens before they are back on the other.
+    fn restore(&mut self, id: u64, kind: HoldKind) -> Result<(), Stop> {
+        let rows = self.store.changed_rows().map_err(Stop::state)?;
+        let context = Context { restored: BTreeSet::from([kind]), ..self.context(&rows)? };
+        let plan = hcfs_plan::plan(&rows, &context).map_err(|error| Stop::defect(&error))?;
+        let brought_back = plan.actions().filter_map(|action| {
+            let (path, hash) = match action {
+                Action::Download { path, remote, replaces: None } => (path, remote.hash),
+                Action::Upload { path, local, base: Base::New } => (path, local.hash),
+                _ => return None,
+            };
+            let agreed = rows.get(path).and_then(|row| row.synced.as_ref());
+            agreed.filter(|agreed| agreed.hash == hash).map(|_| Settled::Forgotten { path: path.clone() })
+        });
+        let forgotten: Vec<Settled> = brought_back.collect();
+        self.record(&forgotten, Vec::new())?;
+        self.store.remove_hold(id).map_err(Stop::state)?;
+        Ok(())
+    }
+}
+
+fn hold_words(kind: &HoldKind) -> (&'static str, Option<String>) {
+    match kind {
+        HoldKind::MassDeletionHere { top } => (HERE, top.clone()),
+        HoldKind::MassDeletionThere { top } => (THERE, top.clone()),
+    }
+}
+
+fn suspicion_word(suspicion: &Suspicion) -> &'static str {
+    match suspicion {
+        Suspicion::Rollback { .. } => ROLLBACK,
+        Suspicion::Equivocation { .. } => EQUIVOCATION,
+    }
+}
+
+fn hold_kind(word: &str, top: Option<String>) -> Option<HoldKind> {
+    match word {
+        HERE => Some(HoldKind::MassDeletionHere { top }),
+        THERE => Some(HoldKind::MassDeletionThere { top }),
+        _ => None,
+    }
+}
