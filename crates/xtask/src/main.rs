@@ -2,11 +2,12 @@
 //!
 //! - `test [ARGS…]`: installs what the tests need, builds the program, runs every test, and closes with the totals.
 //! - `bench [NAME]`: the benchmarks, as ratios within one run.
-//! - `soak [--triples N] [--seed S]`: the planner's properties over many random trees.
+//! - `soak [NAME] [--OPTION VALUE]…`: the long runs, such as `soak chaos --seeds 1000`.
 //! - `figures`: lines per crate, the longest files and functions, the depth of each crate's dependencies.
 
 mod bench;
 mod figures;
+mod soak;
 mod test;
 
 use std::process::{Command, ExitCode};
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     let done = match command.as_str() {
         "test" => test::run(&rest),
         "bench" => bench::run(&rest),
-        "soak" => soak(&rest),
+        "soak" => soak::run(&rest),
         "figures" => figures::run(),
         _ => Err(anyhow::anyhow!("usage: cargo xtask test|bench|soak|figures")),
     };
@@ -31,16 +32,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Runs the planner's properties; the arguments go to the example that checks them.
-fn soak(arguments: &[String]) -> Result<()> {
-    let mut command = cargo();
-    command.args(["run", "--release", "--package", "hcfs-plan", "--example", "properties", "--"]);
-    if arguments.is_empty() {
-        command.args(["--triples", "10000000"]);
-    }
-    finish(command.args(arguments))
 }
 
 /// The cargo that runs this program.
