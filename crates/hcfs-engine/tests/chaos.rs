@@ -17,8 +17,7 @@ use hcfs_model::FileId;
 use hcfs_plan::{MaxDelete, Resolution};
 use hcfs_remote::memory::{Call, MemoryServer};
 use hcfs_remote::{ConnectFailure, RemoteErrorKind};
-use hcfs_testkit::Rng;
-use kit::user::{User, Written};
+use hcfs_testkit::{Person, Rng, Written};
 use kit::wire::{Noise, Wire};
 use kit::{Device, folder, owner, server};
 
@@ -64,7 +63,7 @@ struct World {
     server: MemoryServer,
     noise: Arc<Noise>,
     devices: Vec<Device>,
-    users: Vec<User>,
+    people: Vec<Person>,
     written: Written,
     has_tags: bool,
     story: Vec<String>,
@@ -91,7 +90,7 @@ impl World {
             server,
             noise,
             devices: Vec::new(),
-            users: Vec::new(),
+            people: Vec::new(),
             written: Written::default(),
             has_tags,
             story: vec![format!("capabilities {capabilities:?}")],
@@ -107,7 +106,7 @@ impl World {
         let noise = Arc::clone(&self.noise);
         let way = Box::new(move |remote: &_| Arc::new(Wire::new(remote, &noise)) as Arc<dyn hcfs_remote::Remote>);
         let device = Device::by(name, &self.server, settings, way);
-        self.users.push(User::new(device.place.path()));
+        self.people.push(Person::new(&device.root(), device.place.path()));
         self.devices.push(device);
     }
 
@@ -152,7 +151,7 @@ impl World {
             if is_busy {
                 tokio::time::sleep(Duration::from_micros(self.rng.below(6_000) as u64)).await;
             }
-            let what = self.users[device].act(&mut self.rng, &mut self.written);
+            let what = self.people[device].act(&mut self.rng, &mut self.written);
             self.tell(device, &what);
         }
     }
@@ -306,8 +305,8 @@ impl World {
     /// What a person wrote, and no person destroyed, is in a tree or in a trash.
     fn check_nothing_lost(&self) -> Result<(), String> {
         let mut found: BTreeSet<Vec<u8>> = self.written.overwritten.clone();
-        for (device, user) in self.devices.iter().zip(&self.users) {
-            found.extend(user.destroyed());
+        for (device, person) in self.devices.iter().zip(&self.people) {
+            found.extend(person.destroyed());
             found.extend(device.tree().into_values());
             found.extend(device.trash().into_iter().map(|(_, content)| content));
         }

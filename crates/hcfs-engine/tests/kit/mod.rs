@@ -1,12 +1,11 @@
 //! Devices that share one account on a server in memory; the folders are real directories.
 
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test program uses its part")]
 
-pub(crate) mod user;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use hcfs_model::{FileId, FolderHash, FolderLabel};
 use hcfs_plan::{MaxDelete, Mode, Resolution};
 use hcfs_remote::Remote;
 use hcfs_remote::memory::{MemoryRemote, MemoryServer};
+pub(crate) use hcfs_testkit::{bytes, files_below};
 
 const PHRASE: &str = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
 
@@ -196,37 +196,4 @@ impl Device {
         let all = files_below(&self.root().join(".hcfs/trash"), |_| true);
         all.into_iter().map(|(path, content)| (path.split_once('/').unwrap().1.to_owned(), content)).collect()
     }
-}
-
-pub(crate) fn files_below(root: &Path, wanted: impl Fn(&str) -> bool) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut pending = vec![root.to_owned()];
-    while let Some(directory) = pending.pop() {
-        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
-        for entry in entries {
-            let path = entry.unwrap().path();
-            if directory == root && !wanted(&path.file_name().unwrap().to_string_lossy()) {
-                continue;
-            }
-            if path.is_dir() {
-                pending.push(path);
-            } else {
-                let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
-                files.insert(name, std::fs::read(&path).unwrap_or_default());
-            }
-        }
-    }
-    files
-}
-
-/// A content of some length that is not the same everywhere.
-pub(crate) fn bytes(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let mut out = Vec::with_capacity(length + 8);
-    while out.len() < length {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        out.extend_from_slice(&(state >> 16).to_le_bytes());
-    }
-    out.truncate(length);
-    out
 }

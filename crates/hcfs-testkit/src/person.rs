@@ -1,7 +1,9 @@
-//! People who change files while the folder is being synced.
+//! People who change files while a folder is being synced.
 //!
 //! A change takes what it destroys along, in one step, to a place outside the folder. So whatever happens at the same
 //! time, what people destroyed is known exactly, and everything else they ever wrote must be found somewhere.
+
+#![expect(clippy::unwrap_used, reason = "a test whose own directories fail cannot go on")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,18 +11,21 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use hcfs_testkit::Rng;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::Rng;
+use crate::files::{bytes, files_below};
 
 const DIRECTORIES: [&str; 6] = ["", "", "d/", "e/", "d/f/", "e/g/h/"];
 const NAMES: [&str; 7] = ["a", "b", "c.txt", "d", "e", "f", "long name.tar"];
 
 /// What people wrote, on all devices.
 #[derive(Default)]
-pub(crate) struct Written {
-    pub(crate) all: BTreeSet<Vec<u8>>,
+pub struct Written {
+    /// Every content.
+    pub all: BTreeSet<Vec<u8>>,
     /// What was overwritten in place.
-    pub(crate) overwritten: BTreeSet<Vec<u8>>,
+    pub overwritten: BTreeSet<Vec<u8>>,
     count: u64,
 }
 
@@ -39,7 +44,7 @@ impl Written {
             _ => 9_000_000,
         };
         let mut content = format!("{} ", self.count).into_bytes();
-        content.extend(super::bytes(length, self.count));
+        content.extend(bytes(length, self.count));
         self.keep(content)
     }
 
@@ -50,7 +55,7 @@ impl Written {
 }
 
 /// The person at one device.
-pub(crate) struct User {
+pub struct Person {
     root: PathBuf,
     /// Where things are made before they go into the folder.
     desk: PathBuf,
@@ -59,22 +64,31 @@ pub(crate) struct User {
     count: u64,
 }
 
-impl User {
-    pub(crate) fn new(place: &Path) -> Self {
+impl Person {
+    /// A person who works in the folder at `root`, and keeps what is aside in `place`, on the same file system.
+    ///
+    /// # Panics
+    /// `place` cannot be used.
+    #[must_use]
+    pub fn new(root: &Path, place: &Path) -> Self {
         let (desk, grave) = (place.join("desk"), place.join("grave"));
         fs::create_dir(&desk).unwrap();
         fs::create_dir(&grave).unwrap();
-        Self { root: place.join("root"), desk, grave, count: 0 }
+        Self { root: root.to_owned(), desk, grave, count: 0 }
     }
 
     /// Everything that was destroyed here, or never came into the folder.
-    pub(crate) fn destroyed(&self) -> BTreeSet<Vec<u8>> {
+    #[must_use]
+    pub fn destroyed(&self) -> BTreeSet<Vec<u8>> {
         let places = [&self.grave, &self.desk];
-        places.into_iter().flat_map(|place| super::files_below(place, |_| true).into_values()).collect()
+        places.into_iter().flat_map(|place| files_below(place, |_| true).into_values()).collect()
     }
 
     /// Does one thing, if it can be done, and says what.
-    pub(crate) fn act(&mut self, rng: &mut Rng, written: &mut Written) -> String {
+    ///
+    /// # Panics
+    /// Its own desk cannot be used.
+    pub fn act(&mut self, rng: &mut Rng, written: &mut Written) -> String {
         let there = self.entries();
         let some = |rng: &mut Rng| there.get(rng.below(there.len())).cloned();
         let files: Vec<&(String, bool)> = there.iter().filter(|(_, is_dir)| !is_dir).collect();
@@ -133,9 +147,9 @@ impl User {
     /// As editors do: a new file takes the place of what is there.
     fn put(&mut self, path: &str, rng: &mut Rng, written: &mut Written) -> Option<String> {
         let content = written.next(rng);
-        let (new, target) = (self.fresh(|user| &user.desk), self.root.join(path));
+        let (new, target) = (self.fresh(|person| &person.desk), self.root.join(path));
         fs::write(&new, &content).unwrap();
-        let grave = self.fresh(|user| &user.grave);
+        let grave = self.fresh(|person| &person.grave);
         for _ in 0..8 {
             fs::create_dir_all(target.parent().unwrap()).ok()?;
             if renameat_with(CWD, &new, CWD, &target, RenameFlags::NOREPLACE).is_ok() {
@@ -165,7 +179,7 @@ impl User {
     }
 
     fn delete(&mut self, path: &str) -> Option<String> {
-        let grave = self.fresh(|user| &user.grave);
+        let grave = self.fresh(|person| &person.grave);
         fs::rename(self.root.join(path), grave).ok().map(|()| format!("delete {path}"))
     }
 
