@@ -1,5 +1,7 @@
 //! Machines for the tests of the real program: each has directories of its own and runs `hcfs` as a process.
 
+mod site;
+
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+pub use site::{Device, Site};
 
 /// How long anything may take before a test gives up on it.
 pub const DEADLINE: Duration = Duration::from_secs(120);
@@ -155,4 +159,20 @@ impl Drop for Machine {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A path as an argument.
+///
+/// # Panics
+/// It is no text.
+#[must_use]
+#[expect(clippy::expect_used, reason = "the tests choose their paths")]
+pub fn path(path: &Path) -> &str {
+    path.to_str().expect("paths of tests are text")
+}
+
+/// What a program printed.
+#[must_use]
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -37,7 +37,7 @@ const FLOORS: [(&str, &[&str]); 18] = [
     ("hcfs-server", &["hcfs-wire", "hcfs-model"]),
     ("hcfs", &["hcfs-daemon", "hcfs-cli", "hcfs-server"]),
     ("xtask", &[]),
-    ("hcfs-tests", &[]),
+    ("hcfs-tests", &["hcfs-testkit"]),
 ];
 
 fn metadata() -> Metadata {
