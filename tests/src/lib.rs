@@ -115,6 +115,25 @@ impl Machine {
         }
     }
 
+    /// Whether everything that was started and not killed still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.running.iter_mut().all(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Tells everything that runs to end, and gives the codes it ended with.
+    ///
+    /// # Panics
+    /// It does not end within [`DEADLINE`].
+    pub fn terminate(&mut self) -> Vec<Option<i32>> {
+        self.running.drain(..).map(terminated).collect()
+    }
+
+    /// What was printed in the background.
+    #[must_use]
+    pub fn said(&self) -> String {
+        std::fs::read(self.path("background.log")).map(|log| text(&log)).unwrap_or_default()
+    }
+
     /// The status the daemon gives; `None` while there is none.
     #[must_use]
     pub fn status(&self) -> Option<Value> {
@@ -139,8 +158,7 @@ impl Machine {
             // Nothing says when another process changes; it is asked again.
             std::thread::park_timeout(Duration::from_millis(30));
         }
-        let log = std::fs::read_to_string(self.path("background.log")).unwrap_or_default();
-        panic!("{what} not within {DEADLINE:?}\nlast status: {last:#?}\nlog:\n{log}")
+        panic!("{what} not within {DEADLINE:?}\nlast status: {last:#?}\nlog:\n{}", self.said())
     }
 
     /// Waits until every folder is idle with this many files.
@@ -159,6 +177,24 @@ impl Drop for Machine {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Tells a process to end, and waits for it.
+#[expect(clippy::panic, reason = "a program that does not end when told has failed")]
+fn terminated(mut child: Child) -> Option<i32> {
+    let begin = Instant::now();
+    if let Some(id) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        // It may have ended by itself.
+        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+    }
+    while begin.elapsed() < DEADLINE {
+        if let Ok(Some(status)) = child.try_wait() {
+            return status.code();
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    panic!("it was told to end and still runs after {DEADLINE:?}")
 }
 
 /// A path as an argument.

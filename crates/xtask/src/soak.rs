@@ -27,7 +27,7 @@ enum Runs {
 }
 
 /// The first one is meant where none is named.
-const SOAKS: [Soak; 2] = [
+const SOAKS: [Soak; 3] = [
     Soak {
         name: "planner",
         package: "hcfs-plan",
@@ -44,6 +44,13 @@ const SOAKS: [Soak; 2] = [
         },
         release: true,
         defaults: &["--seeds", "1000"],
+    },
+    Soak {
+        name: "crash",
+        package: "hcfs-tests",
+        runs: Runs::Test { program: "crash", test: "killed_at_any_moment_nothing_is_lost" },
+        release: false,
+        defaults: &["--runs", "300"],
     },
 ];
 

@@ -1,0 +1,247 @@
+//! Machines, the people at them, and the one who pulls their plugs.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use hcfs_testkit::{Person, Rng, Written};
+use hcfs_tests::{Device, Site, text};
+use serde_json::Value;
+
+/// How often all devices sync before they must agree.
+const ROUNDS: usize = 40;
+
+/// How often each was killed.
+#[derive(Default)]
+pub(crate) struct Kills(BTreeMap<&'static str, u64>);
+
+impl Kills {
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (who, count) in &other.0 {
+            *self.0.entry(who).or_default() += count;
+        }
+    }
+}
+
+impl fmt::Display for Kills {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} kills", self.0.values().sum::<u64>())?;
+        self.0.iter().try_for_each(|(who, count)| write!(f, ", {count} of {who}"))
+    }
+}
+
+/// Two devices and a server, each a process.
+pub(crate) struct World {
+    rng: Rng,
+    pub(crate) site: Site,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) people: Vec<Person>,
+    pub(crate) written: Written,
+    pub(crate) kills: Kills,
+    story: Vec<String>,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let site = Site::new();
+        let first = site.device("anna", None);
+        let second = site.device("bert", Some(&first.words()));
+        let mut world = Self {
+            rng: Rng::new(seed),
+            site,
+            devices: Vec::new(),
+            people: Vec::new(),
+            written: Written::default(),
+            kills: Kills::default(),
+            story: Vec::new(),
+        };
+        for device in [first, second] {
+            world.add(device);
+        }
+        world
+    }
+
+    /// A device that looks every second, and a person at it.
+    fn add(&mut self, mut device: Device) {
+        let config = device.machine.path(".config/hcfs/config.toml");
+        let slow = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, slow.replace("[server]\n", "[server]\npoll_seconds = 1\n")).unwrap();
+        self.people.push(Person::new(&device.folder, &device.machine.path("")));
+        device.machine.spawn(&["daemon"]).unwrap();
+        self.devices.push(device);
+    }
+
+    fn tell(&mut self, what: impl Into<String>) {
+        self.story.push(what.into());
+    }
+
+    /// Work and kills, then peace.
+    pub(crate) fn run(&mut self) -> Result<(), String> {
+        self.tell("-- a run begins");
+        for _ in 0..1 + self.rng.below(4) {
+            self.work();
+            // Just then, while it is noticed, while it is moved, or when it has long been done.
+            let within = [2_000, 60_000, 250_000, 800_000][self.rng.below(4)];
+            self.pass(within);
+            self.kill()?;
+        }
+        self.settle()?;
+        self.check()
+    }
+
+    /// Lets some time pass.
+    fn pass(&mut self, within_micros: usize) {
+        let pause = self.rng.below(within_micros) as u64;
+        self.tell(format!("{pause} µs"));
+        // The moment of a kill is what is tested: nothing is waited for.
+        std::thread::park_timeout(Duration::from_micros(pause));
+    }
+
+    /// Some people change some files.
+    fn work(&mut self) {
+        for _ in 0..1 + self.rng.below(8) {
+            let who = self.rng.below(self.people.len());
+            let what = self.people[who].act(&mut self.rng, &mut self.written);
+            self.tell(format!("{who}: {what}"));
+            if self.rng.chance(30) {
+                self.pass(20_000);
+            }
+        }
+    }
+
+    /// Kills something, and starts it again.
+    fn kill(&mut self) -> Result<(), String> {
+        self.all_run()?;
+        let (devices, server) = match self.rng.below(10) {
+            0..3 => (vec![0], false),
+            3..6 => (vec![1], false),
+            6..8 => (vec![], true),
+            _ => (vec![0, 1], true),
+        };
+        for &device in &devices {
+            self.devices[device].machine.kill();
+            self.tell(format!("kill device {device}"));
+            *self.kills.0.entry("a device").or_default() += 1;
+        }
+        if server {
+            self.site.server.kill();
+            self.tell("kill the server");
+            *self.kills.0.entry("the server").or_default() += 1;
+        }
+        if self.rng.chance(50) {
+            self.work();
+            self.pass(30_000);
+        }
+        if server {
+            self.site.restart();
+        }
+        for device in devices {
+            self.devices[device].machine.spawn(&["daemon"]).unwrap();
+        }
+        self.tell("start again");
+        Ok(())
+    }
+
+    /// Whatever was started and not killed still runs.
+    pub(crate) fn all_run(&mut self) -> Result<(), String> {
+        if !self.site.server.is_running() {
+            return Err("the server ended by itself".to_owned());
+        }
+        match self.devices.iter_mut().position(|device| !device.machine.is_running()) {
+            Some(device) => Err(format!("device {device} ended by itself")),
+            None => Ok(()),
+        }
+    }
+
+    /// Syncs until every device says that it is idle, and the folders are equal.
+    pub(crate) fn settle(&mut self) -> Result<(), String> {
+        self.tell("peace");
+        for _ in 0..ROUNDS {
+            let mut is_idle = true;
+            for device in 0..self.devices.len() {
+                let _ = self.devices[device].machine.until("a daemon that answers", |_| true);
+                self.answer_questions(device);
+                let synced = self.devices[device].machine.run(&["sync", "--timeout", "60"]).unwrap();
+                is_idle &= synced.status.success();
+                self.tell(format!("device {device}: {}", text(&synced.stdout).trim()));
+            }
+            let first = self.devices[0].tree();
+            if is_idle && self.devices.iter().all(|device| device.tree() == first) {
+                return self.wait();
+            }
+        }
+        Err("it never comes to rest".to_owned())
+    }
+
+    /// Nothing is left to do, and nothing to ask.
+    fn wait(&mut self) -> Result<(), String> {
+        for (number, device) in self.devices.iter().enumerate() {
+            let waited = device.machine.run(&["wait", "--timeout", "60"]).unwrap();
+            if !waited.status.success() {
+                return Err(format!("device {number}: wait ends with {}: {}", waited.status, text(&waited.stdout)));
+            }
+        }
+        self.all_run()
+    }
+
+    /// As a person would.
+    fn answer_questions(&mut self, device: usize) {
+        for open in self.listed(device, "conflicts") {
+            let path = open["path"].as_str().unwrap().to_owned();
+            let way = if self.rng.chance(70) { "keep-both" } else { "keep-local" };
+            self.told(device, &["conflicts", "resolve", &path, way]);
+        }
+        for hold in self.listed(device, "holds") {
+            let id = hold["id"].to_string();
+            let answer = if self.rng.chance(70) { "accept" } else { "restore" };
+            self.tell(format!("{hold}"));
+            self.told(device, &["holds", answer, &id, "--yes"]);
+        }
+    }
+
+    fn listed(&self, device: usize, what: &str) -> Vec<Value> {
+        let out = self.devices[device].machine.run(&[what, "--json"]).unwrap();
+        let list: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+        list[what].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Runs a command that may come too late.
+    fn told(&mut self, device: usize, command: &[&str]) {
+        let out = self.devices[device].machine.run(command).unwrap();
+        let said = [text(&out.stdout), text(&out.stderr)].concat();
+        self.tell(format!("device {device}: {}: {}", command.join(" "), said.trim()));
+    }
+
+    /// A device that was never there finds it all on the server, and everybody ends when told.
+    pub(crate) fn end(&mut self) -> Result<(), String> {
+        let words = self.devices[0].words();
+        let late = self.site.device("cleo", Some(&words));
+        self.add(late);
+        self.tell("a third device");
+        self.settle()?;
+        self.check()?;
+        for (number, device) in self.devices.iter_mut().enumerate() {
+            let codes = device.machine.terminate();
+            if codes != [Some(0)] {
+                return Err(format!("device {number} was told to end and ended with {codes:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What happened, for who has to find out why.
+    pub(crate) fn story(&self) -> String {
+        let mut text = self.story.join("\n");
+        for (number, device) in self.devices.iter().enumerate() {
+            let _ = write!(text, "\n\ndevice {number}: {:#?}", device.machine.status());
+            for (path, content) in device.tree() {
+                let start = String::from_utf8_lossy(&content[..content.len().min(8)]).into_owned();
+                let _ = write!(text, "\n  {path}: {start:?} {}", content.len());
+            }
+            let log = device.machine.run(&["log"]).map(|out| out.stdout).unwrap_or_default();
+            let _ = write!(text, "\n{}", String::from_utf8_lossy(&log));
+            let _ = write!(text, "\n{}", device.machine.said());
+        }
+        text
+    }
+}
