@@ -29,6 +29,7 @@ impl Session {
             self.keep_conflicts(&plan)?;
             self.reported = plan.reported.len() as u64;
             if plan.is_empty() || !self.execute(&plan).await? {
+                self.clear_staged().await?;
                 return Ok(true);
             }
             self.wants.plan();
@@ -37,6 +38,18 @@ impl Session {
             }
         }
         Ok(false)
+    }
+
+    /// Removes staged parts of transfers that broke off, once nothing is wanted of them any more: each takes as much room
+    /// as its whole file.
+    async fn clear_staged(&mut self) -> Result<(), Stop> {
+        let keep = crate::start::staged_parts_of_use(&mut self.store).map_err(Stop::state)?;
+        let folder = Arc::clone(&self.folder);
+        let swept = self.see_through(crate::blocking::blocking(move || folder.sweep_staged(&keep))).await;
+        if let Err(error) = swept {
+            tracing::warn!(%error, "staged parts of no use could not be removed");
+        }
+        Ok(())
     }
 
     /// Removes what has been in the trash for long enough, once a day.

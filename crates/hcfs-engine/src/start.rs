@@ -207,7 +207,7 @@ impl Session {
 
 /// The staged parts that a wanted download can go on with. Hints that nothing is wanted of any more go: nobody would ever
 /// take them up, and their parts would stay for good.
-fn staged_parts_of_use(store: &mut Store) -> Result<BTreeSet<String>, StateError> {
+pub(crate) fn staged_parts_of_use(store: &mut Store) -> Result<BTreeSet<String>, StateError> {
     let hints = store.all_hints()?;
     let mut keep = BTreeSet::new();
     let paths: BTreeSet<&RelPath> = hints.downloads.keys().chain(hints.uploads.keys()).collect();

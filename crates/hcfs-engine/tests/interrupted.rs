@@ -280,8 +280,6 @@ async fn a_staged_part_that_nothing_is_wanted_of_any_more_goes() {
     a.settle().await;
     b.start();
     b.settle().await;
-    b.restart().await;
-    b.settle().await;
     assert!(b.staged().is_empty());
 }
 

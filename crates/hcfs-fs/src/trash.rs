@@ -224,15 +224,7 @@ impl Folder {
     /// # Errors
     /// What the system refused.
     pub fn sweep(&self, keep: &BTreeSet<String>) -> Result<Swept, ApplyError> {
-        let mut swept = Swept::default();
-        for name in self.names(STAGED_DIR)? {
-            if !keep.contains(&name) {
-                self.disk
-                    .unlink(&join(STAGED_DIR, name.as_bytes()))
-                    .map_err(|error| ApplyError::io(format!("the staged part {name}"), "remove", error))?;
-                swept.removed += 1;
-            }
-        }
+        let mut swept = Swept { removed: self.sweep_staged(keep)?, healed: Vec::new() };
         for name in self.names(TRASH_DIR)? {
             let dir = join(TRASH_DIR, name.as_bytes());
             if let Some(id) = name.strip_suffix(MOVED) {
@@ -241,6 +233,21 @@ impl Folder {
             self.remove_empty(&dir);
         }
         Ok(swept)
+    }
+
+    /// Removes staged parts other than `keep`, and says how many. To be called while nothing is being staged.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn sweep_staged(&self, keep: &BTreeSet<String>) -> Result<u64, ApplyError> {
+        let mut removed = 0;
+        for name in self.names(STAGED_DIR)?.into_iter().filter(|name| !keep.contains(name)) {
+            self.disk
+                .unlink(&join(STAGED_DIR, name.as_bytes()))
+                .map_err(|error| ApplyError::io(format!("the staged part {name}"), "remove", error))?;
+            removed += 1;
+        }
+        Ok(removed)
     }
 
     fn heal(&self, id: &str, dir: &[u8], swept: &mut Swept) -> Result<(), ApplyError> {
