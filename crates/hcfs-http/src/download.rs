@@ -1,25 +1,30 @@
 //! A body fetched over as many requests as it takes.
 //!
 //! Invariants: bytes are given in order, each leg announced by [`Event::Start`] with the offset it begins at; a ranged
-//! answer is used only if it is exactly the range asked for, of a whole whose length has not changed; legs that bring
-//! nothing new are counted and bounded.
+//! answer is used only if it is exactly the range asked for, of a whole whose length and validators have not changed;
+//! what does not go on begins anew, where the caller allows it; legs that bring nothing new are counted and bounded.
 //!
-//! Deliberately absent: what the bytes mean. Whether two legs belong to the same content is for the caller's check
-//! (a revision, an `ETag`) and for what verifies the bytes.
+//! Deliberately absent: what the bytes mean, and where they are kept.
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use hcfs_model::UnixNanos;
-use http::StatusCode;
-use http::header::{HeaderValue, RANGE};
+use http::header::{CONTENT_ENCODING, HeaderValue, IF_RANGE, RANGE};
+use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
 use crate::body::{BodyStream, Response};
 use crate::client::Client;
-use crate::error::{BoxError, HttpError, HttpErrorKind, Sent};
-use crate::range::{ContentRange, RangeError};
+use crate::error::{HttpError, HttpErrorKind, Sent};
+use crate::range::ContentRange;
 use crate::request::Request;
 use crate::retry::{Backoff, Outcome, RetryPolicy, Verdict, transient};
+use crate::url::Url;
+use crate::version::Version;
+
+mod error;
+
+pub use error::DownloadError;
 
 /// What to fetch, and how stubbornly.
 #[derive(Debug, Clone)]
@@ -31,12 +36,28 @@ pub struct DownloadOptions {
     /// The length of the whole body, where it is known before. Another length is refused, and a body without
     /// `Content-Length` that ends before it counts as cut.
     pub total: Option<u64>,
-    /// Whether a server that answers 200 to a range may make the download begin at byte zero again.
+    /// What is known of the body that the bytes before `from` were taken from, if there are any. Unlike `total` it
+    /// may turn out to be no longer so, and the download begins anew.
+    pub earlier: Option<Earlier>,
+    /// Whether the download may begin at byte zero again, because the server does not serve ranges or the body has
+    /// changed.
     pub may_restart: bool,
+    /// Whether legs are joined that no validator and no length ties together, because something else verifies the
+    /// bytes. Without it such a body begins anew.
+    pub join_untied: bool,
     /// Its `attempts` bound the requests in a row that bring nothing new.
     pub policy: RetryPolicy,
     /// The time at the start, for a `Retry-After` that is a date.
     pub now: UnixNanos,
+}
+
+/// A body as it was seen before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// Its validators.
+    pub version: Version,
+    /// Its length.
+    pub total: Option<u64>,
 }
 
 /// One request of a download.
@@ -57,56 +78,17 @@ pub enum Event {
     Start(Leg),
     /// The next bytes.
     Data(Bytes),
+    /// No leg is open: the last one was cut, or an attempt brought none. The next call asks again.
+    Again,
 }
 
-/// Why a download ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum DownloadError {
-    /// The requests in a row that brought nothing new are used up, or an error will not pass.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// The server answered with another status; its body is still to be read.
-    #[error("the server answered {}", .0.status)]
-    Status(Box<Response>),
-    /// The server sent another range than the one asked for.
-    #[error("the server sent another range than bytes {from}-{}", Shown(*.to))]
-    WrongRange {
-        /// The first byte asked for.
-        from: u64,
-        /// The end asked for, exclusive.
-        to: Option<u64>,
-        /// What is wrong with `Content-Range`, where it cannot be read.
-        #[source]
-        source: Option<RangeError>,
-    },
-    /// The whole has another length than before.
-    #[error("the length of the body was {was} bytes and is {is} now")]
-    TotalChanged {
-        /// As known before.
-        was: u64,
-        /// As answered now.
-        is: u64,
-    },
-    /// The server ignored the range, and the download may not begin anew.
-    #[error("the server does not serve ranges")]
-    RangeIgnored,
-    /// More bytes came than were announced.
-    #[error("the body is longer than the {0} bytes announced")]
-    TooLong(u64),
-    /// The caller's check refused an answer.
-    #[error("the answer is refused: {0}")]
-    Refused(#[source] BoxError),
+/// What an answer to a leg is good for.
+enum Accepted {
+    Leg(Leg),
+    /// It is of another body than the bytes given so far.
+    Changed(DownloadError),
 }
 
-struct Shown(Option<u64>);
-
-impl std::fmt::Display for Shown {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.map_or(Ok(()), |to| write!(f, "{}", to.saturating_sub(1)))
-    }
-}
-
-type Check = Box<dyn FnMut(&Response, &Leg) -> Result<(), BoxError> + Send>;
 type Align = Box<dyn FnMut(u64) -> u64 + Send>;
 
 /// A download in progress. Pull [`next`](Self::next) until it gives none.
@@ -114,11 +96,14 @@ pub struct Download {
     client: Client,
     request: Request,
     options: DownloadOptions,
-    check: Check,
     align: Align,
+    classify: fn(&Outcome, UnixNanos) -> Verdict,
     backoff: Backoff,
     legs: u32,
     body: Option<BodyStream>,
+    /// Headers and address of the last leg's answer.
+    head: Option<(HeaderMap, Url)>,
+    version: Version,
     /// The byte after the last one given.
     position: u64,
     /// The farthest offset a leg could have resumed from so far.
@@ -128,6 +113,8 @@ pub struct Download {
     leg_end: Option<u64>,
     /// Whether the current leg goes over bytes that were given before, because the server ignored the range.
     restarted: bool,
+    /// Whether the next leg asks for the body from its start.
+    anew: bool,
     started: Instant,
     done: bool,
 }
@@ -135,40 +122,46 @@ pub struct Download {
 impl DownloadOptions {
     /// The whole body, of unknown length, that may begin anew.
     pub fn whole(now: UnixNanos) -> Self {
-        Self { from: 0, to: None, total: None, may_restart: true, policy: RetryPolicy::default(), now }
+        Self {
+            from: 0,
+            to: None,
+            total: None,
+            earlier: None,
+            may_restart: true,
+            join_untied: false,
+            policy: RetryPolicy::default(),
+            now,
+        }
     }
 }
 
 impl Download {
-    /// Prepares a download; nothing is sent before [`next`](Self::next). `request` is a GET without `Range`, sent once
-    /// per leg.
-    pub fn new(client: Client, request: Request, options: DownloadOptions) -> Self {
+    /// Prepares a download; nothing is sent before [`next`](Self::next). `request` is without `Range`, and sent once
+    /// per leg: a GET, or another one that does no harm when it is repeated.
+    pub fn new(client: Client, request: Request, mut options: DownloadOptions) -> Self {
         let backoff = Backoff::new(options.policy);
-        let (from, total) = (options.from, options.total);
+        let earlier = options.earlier.take().unwrap_or_default();
+        let (from, total) = (options.from, options.total.or(earlier.total));
         Self {
             client,
             request,
             options,
-            check: Box::new(|_, _| Ok(())),
             align: Box::new(|offset| offset),
+            classify: transient,
             backoff,
             legs: 0,
             body: None,
+            head: None,
+            version: earlier.version,
             position: from,
             best: from,
             total,
             leg_end: None,
             restarted: false,
+            anew: false,
             started: Instant::now(),
             done: false,
         }
-    }
-
-    /// Looks at the head of every leg's answer (200 or 206) before its bytes are given; an error ends the download.
-    #[must_use]
-    pub fn check(mut self, check: impl FnMut(&Response, &Leg) -> Result<(), BoxError> + Send + 'static) -> Self {
-        self.check = Box::new(check);
-        self
     }
 
     /// Chooses where to resume: given the byte after the last one given, an offset that is not greater, such as the
@@ -177,6 +170,28 @@ impl Download {
     pub fn align(mut self, align: impl FnMut(u64) -> u64 + Send + 'static) -> Self {
         self.align = Box::new(align);
         self
+    }
+
+    /// Chooses which outcomes are waited out; [`transient`] ones by default.
+    #[must_use]
+    pub fn classify(mut self, classify: fn(&Outcome, UnixNanos) -> Verdict) -> Self {
+        self.classify = classify;
+        self
+    }
+
+    /// Sends another request from the next leg on: the same body is now to be had there.
+    pub fn ask_instead(&mut self, request: Request) {
+        self.request = request;
+    }
+
+    /// Headers and address of the answer the current leg comes from, or came from.
+    pub fn head(&self) -> Option<(&HeaderMap, &Url)> {
+        self.head.as_ref().map(|(headers, url)| (headers, url))
+    }
+
+    /// The validators of the body the bytes are of.
+    pub fn version(&self) -> &Version {
+        &self.version
     }
 
     /// The byte after the last one given.
@@ -200,10 +215,11 @@ impl Download {
                 return Ok(None);
             }
             let Some(body) = &mut self.body else {
-                match self.open().await? {
-                    Some(leg) => return Ok(Some(Event::Start(leg))),
-                    None => continue,
-                }
+                return Ok(match self.open().await? {
+                    Some(leg) => Some(Event::Start(leg)),
+                    None if self.done => None,
+                    None => Some(Event::Again),
+                });
             };
             match body.next().await {
                 Some(Ok(piece)) => {
@@ -211,8 +227,14 @@ impl Download {
                         return Ok(Some(Event::Data(bytes)));
                     }
                 }
-                Some(Err(error)) => self.after_cut(error).await?,
-                None => self.end_of_leg().await?,
+                Some(Err(error)) => {
+                    self.after_cut(error).await?;
+                    return Ok(Some(Event::Again));
+                }
+                None => {
+                    self.end_of_leg().await?;
+                    return Ok((!self.done).then_some(Event::Again));
+                }
             }
         }
     }
@@ -223,15 +245,26 @@ impl Download {
             self.done = true;
             return Ok(None);
         }
-        let offset = if self.legs == 0 { self.position } else { self.resume_at() };
+        let offset = match self.legs {
+            _ if self.anew => 0,
+            0 => self.position,
+            _ => self.resume_at(),
+        };
         let ranged = offset > 0 || self.options.to.is_some();
         let outcome = self.client.send(self.ask(offset, ranged)).await;
         let response = match outcome {
             Ok(response) if matches!(response.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) => response,
-            // All was given already; only the end mark of a body of unknown length was lost.
-            Ok(response) if ranged && ends_at(&response, offset) => {
-                self.total = Some(offset);
-                self.done = true;
+            Ok(response) if ranged && response.status == StatusCode::RANGE_NOT_SATISFIABLE => {
+                // All was given already; only the end mark of a body of unknown length was lost.
+                if ends_at(&response, offset) && self.total.is_none_or(|total| total == offset) {
+                    self.total = Some(offset);
+                    self.done = true;
+                } else if self.options.may_restart && offset > 0 {
+                    drop(response);
+                    self.begin_anew(DownloadError::Changed).await?;
+                } else {
+                    return Err(DownloadError::Status(Box::new(response)));
+                }
                 return Ok(None);
             }
             other => {
@@ -239,10 +272,18 @@ impl Download {
                 return Ok(None);
             }
         };
-        let leg = self.accept(&response, offset, ranged)?;
-        (self.check)(&response, &leg).map_err(DownloadError::Refused)?;
+        let leg = match self.accept(&response, offset, ranged)? {
+            Accepted::Leg(leg) => leg,
+            Accepted::Changed(why) => {
+                drop(response);
+                self.begin_anew(why).await?;
+                return Ok(None);
+            }
+        };
         self.legs += 1;
+        self.anew = false;
         self.position = leg.offset;
+        self.head = Some((response.headers, response.url));
         self.body = Some(response.body);
         Ok(Some(leg))
     }
@@ -257,24 +298,24 @@ impl Download {
             if let Ok(value) = HeaderValue::try_from(text) {
                 request.headers.insert(RANGE, value);
             }
+            if let Some(guard) = self.version.if_range().filter(|_| self.options.may_restart) {
+                request.headers.insert(IF_RANGE, guard.clone());
+            }
         }
         request
     }
 
     /// Compares an answer with what was asked, and notes what it announces.
-    fn accept(&mut self, response: &Response, offset: u64, ranged: bool) -> Result<Leg, DownloadError> {
-        let announced = response.body.content_length();
-        if response.status == StatusCode::OK {
-            if offset > 0 && !self.options.may_restart {
-                return Err(DownloadError::RangeIgnored);
-            }
-            if let Some(total) = announced {
-                self.learn(total)?;
-            }
-            self.restarted = offset > 0;
-            self.leg_end = self.total;
-            return Ok(Leg { number: self.legs, offset: 0, total: self.total });
+    fn accept(&mut self, response: &Response, offset: u64, ranged: bool) -> Result<Accepted, DownloadError> {
+        let encoding = response.headers.get(CONTENT_ENCODING);
+        if let Some(encoding) = encoding.filter(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err(DownloadError::Encoded(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
         }
+        let version = Version::of(&response.headers);
+        if response.status == StatusCode::OK {
+            return self.accept_whole(response, offset, version).map(Accepted::Leg);
+        }
+        let announced = response.body.content_length();
         let wrong = |source| DownloadError::WrongRange { from: offset, to: self.options.to, source };
         let sent = ContentRange::of(&response.headers).map_err(|error| wrong(Some(error)))?;
         let Some((first, last)) = sent.range.filter(|_| ranged) else { return Err(wrong(None)) };
@@ -282,25 +323,62 @@ impl Download {
         if first != offset || announced.is_some_and(|len| len != end - first) {
             return Err(wrong(None));
         }
-        if let Some(total) = sent.total {
-            self.learn(total)?;
+        if offset > 0 && self.version.contradicts(&version) {
+            return Ok(Accepted::Changed(DownloadError::Changed));
+        }
+        match (self.total, sent.total) {
+            (Some(was), Some(is)) if was != is => {
+                let changed = DownloadError::TotalChanged { was, is };
+                if self.options.total.is_some() || offset == 0 {
+                    return Err(changed);
+                }
+                return Ok(Accepted::Changed(changed));
+            }
+            (known, said) => self.total = known.or(said),
         }
         if self.wanted_end().is_some_and(|wanted| end != wanted) {
             return Err(DownloadError::WrongRange { from: offset, to: self.options.to, source: None });
         }
-        self.restarted = false;
+        if offset == 0 {
+            self.version = version;
+        }
+        self.restarted = self.anew;
         self.leg_end = Some(end);
-        Ok(Leg { number: self.legs, offset, total: self.total })
+        Ok(Accepted::Leg(Leg { number: self.legs, offset, total: self.total }))
     }
 
-    fn learn(&mut self, total: u64) -> Result<(), DownloadError> {
-        match self.total {
-            Some(was) if was != total => Err(DownloadError::TotalChanged { was, is: total }),
-            _ => {
-                self.total = Some(total);
-                Ok(())
-            }
+    /// An answer that holds the body from its first byte.
+    fn accept_whole(&mut self, response: &Response, offset: u64, version: Version) -> Result<Leg, DownloadError> {
+        if offset > 0 && !self.options.may_restart {
+            return Err(DownloadError::RangeIgnored);
         }
+        let announced = response.body.content_length();
+        let before = self.total;
+        self.total = match (self.options.total, announced) {
+            (Some(was), Some(is)) if was != is => return Err(DownloadError::TotalChanged { was, is }),
+            (None, Some(is)) => {
+                if let Some(was) = before.filter(|was| *was != is && !self.options.may_restart) {
+                    return Err(DownloadError::TotalChanged { was, is });
+                }
+                Some(is)
+            }
+            (known, None) => known.or(before.filter(|_| self.version.agrees(&version))),
+            (known, _) => known,
+        };
+        self.version = version;
+        self.restarted = offset > 0 || self.anew;
+        self.leg_end = self.total;
+        Ok(Leg { number: self.legs, offset: 0, total: self.total })
+    }
+
+    /// Gives up what was given so far and asks for the whole, unless that was tried too often.
+    async fn begin_anew(&mut self, why: DownloadError) -> Result<(), DownloadError> {
+        let wait = self.backoff.next().filter(|_| self.options.may_restart);
+        let Some(wait) = wait else { return Err(why) };
+        tracing::debug!(position = self.position, ?wait, reason = %why, "the download begins anew");
+        (self.anew, self.total, self.version) = (true, self.options.total, Version::default());
+        tokio::time::sleep(wait).await;
+        Ok(())
     }
 
     /// The end of what is wanted, exclusive, as far as known.
@@ -361,6 +439,10 @@ impl Download {
 
     /// Where the next leg begins.
     fn resume_at(&mut self) -> u64 {
+        let tied = self.total.is_some() || self.version.if_range().is_some();
+        if !tied && self.options.may_restart && !self.options.join_untied {
+            return 0;
+        }
         let earliest = self.options.from.min(self.position);
         (self.align)(self.position).clamp(earliest, self.position)
     }
@@ -369,7 +451,7 @@ impl Download {
     async fn pause(&mut self, outcome: Outcome) -> Result<(), DownloadError> {
         let passed = i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX);
         let now = UnixNanos(self.options.now.0.saturating_add(passed));
-        let wait = match transient(&outcome, now) {
+        let wait = match (self.classify)(&outcome, now) {
             Verdict::Retry(at_least) => self.backoff.next().map(|wait| wait.max(at_least.unwrap_or_default())),
             Verdict::Done => None,
         };

@@ -25,11 +25,12 @@ mod request;
 mod retry;
 mod upload;
 mod url;
+mod version;
 
 pub use body::{BodyStream, Response};
 pub use client::{Client, ClientConfig, USER_AGENT};
 pub use connect::{CertificateDer, roots_from_pem};
-pub use download::{Download, DownloadError, DownloadOptions, Event, Leg};
+pub use download::{Download, DownloadError, DownloadOptions, Earlier, Event, Leg};
 pub use error::{ConnectFailure, HttpError, HttpErrorKind, Sent};
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use range::{ContentRange, RangeError};
@@ -37,3 +38,4 @@ pub use rate::{Meter, RateLimit};
 pub use request::{Body, Deadlines, Request};
 pub use retry::{Backoff, Outcome, RetryPolicy, Verdict, retry_after, transient};
 pub use url::{BaseUrl, Origin, Url, UrlError};
+pub use version::Version;
