@@ -101,16 +101,25 @@ impl Folder {
     /// # Errors
     /// Why this directory cannot be kept in step now.
     pub fn open(request: &OpenRequest<'_>) -> Result<Self, RootError> {
-        let path = request.root.to_path_buf();
-        let disk = LinuxDisk::open(request.root).map_err(|source| match Refusal::of(&source) {
+        let disk = Self::disk(request.root, request.others)?;
+        Self::over(Arc::new(disk), request.known, request.new_id)
+    }
+
+    /// The real disk below `root`, which lies in none of the roots `others` and holds none of them.
+    ///
+    /// # Errors
+    /// There is no directory, it cannot be opened, or it overlaps another synced folder.
+    pub fn disk(root: &Path, others: &[PathBuf]) -> Result<LinuxDisk, RootError> {
+        let path = root.to_path_buf();
+        let disk = LinuxDisk::open(root).map_err(|source| match Refusal::of(&source) {
             Refusal::NotFound => RootError::Missing { path },
             Refusal::NotADirectory => RootError::NotADirectory { path },
-            _ => RootError::io(request.root, "look", source),
+            _ => RootError::io(root, "look", source),
         })?;
-        if let Some(other) = overlap(disk.root(), request.others) {
-            return Err(RootError::InsideAnother { path: disk.root().to_path_buf(), other });
+        match overlap(disk.root(), others) {
+            Some(other) => Err(RootError::InsideAnother { path: disk.root().to_path_buf(), other }),
+            None => Ok(disk),
         }
-        Self::over(Arc::new(disk), request.known, request.new_id)
     }
 
     /// As [`Folder::open`], over any disk; overlapping folders are not looked for.

@@ -37,7 +37,7 @@ pub use rules::{IGNORE_FILE, RuleError, Rules};
 pub use scan::{Content, Known, Scan, ScanRequest, Scanned, Scope, is_settled};
 pub use stage::Staged;
 pub use trash::{Pruned, Swept, Trashed};
-pub use watch::{Hint, RescanReason, WatchError, Watcher};
+pub use watch::{Hint, RescanReason, Watch, WatchError, Watcher};
 
 /// The directory of the folder's own state, below its root.
 pub(crate) const STATE_DIR: &str = hcfs_model::RelPath::STATE_DIR;

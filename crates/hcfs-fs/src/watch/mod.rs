@@ -107,14 +107,21 @@ impl WatchError {
     }
 }
 
-/// Watches a folder until dropped.
+/// Whatever says where to look in a folder, until it is dropped.
+pub trait Watch: Send {
+    /// The hints gathered so far, each said once: a rescan first, then renames, subtrees, single paths. At most some
+    /// thousand; more become one rescan.
+    fn take(&self) -> Vec<Hint>;
+}
+
+/// Watches a folder by the kernel's word until dropped.
 pub struct Watcher {
     shared: Arc<Shared>,
     gatherer: Option<JoinHandle<()>>,
 }
 
 impl Watcher {
-    /// Watches `folder`. `wake` is called, from another thread, whenever [`Watcher::take`] has something; it must not
+    /// Watches `folder`. `wake` is called, from another thread, whenever [`Watch::take`] has something; it must not
     /// block.
     ///
     /// Where the limit of watches is too low no watch is held at all, so that other programs are not starved, and the
@@ -143,11 +150,10 @@ impl Watcher {
             .map_err(|source| WatchError::Io { path: root, source })?;
         Ok(Self { shared, gatherer: Some(gatherer) })
     }
+}
 
-    /// The hints gathered so far, each said once: a rescan first, then renames, subtrees, single paths. At most some
-    /// thousand; more become one rescan.
-    #[must_use]
-    pub fn take(&self) -> Vec<Hint> {
+impl Watch for Watcher {
+    fn take(&self) -> Vec<Hint> {
         let ready = std::mem::take(&mut self.shared.lock().ready);
         ready.into_hints()
     }
