@@ -1,15 +1,28 @@
 //! Work that blocks a thread: disk and ciphers.
 
-/// Runs `work` on a thread that may block, and gives its result.
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::machine::Machine;
+
+/// Has `work` done where it may block, and gives its result.
 ///
 /// Dropping the future does not stop work that has begun; whatever it returns is dropped.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that is shutting down cancels the work; nobody polls this future again.
-            Err(_) => std::future::pending().await,
-        },
+pub(crate) async fn blocking<T: Send + 'static>(
+    machine: Arc<dyn Machine>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let (done, result) = oneshot::channel();
+    machine.work(Box::new(move || {
+        // Nobody may wait for it any more.
+        let _ = done.send(catch_unwind(AssertUnwindSafe(work)));
+    }));
+    match result.await {
+        Ok(Ok(value)) => value,
+        Ok(Err(panic)) => resume_unwind(panic),
+        // Only the end of the folder leaves work undone; nobody polls this future again.
+        Err(_) => std::future::pending().await,
     }
 }

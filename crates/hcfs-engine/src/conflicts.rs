@@ -1,5 +1,7 @@
 //! Conflicts: kept until somebody resolves them, listed with both sides, resolved in one of four ways.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 
 use hcfs_fs::{Durability, Move, Remove};
@@ -129,7 +131,7 @@ impl Session {
         let (path, copy) = (conflict.path.clone(), copy.clone());
         let (name, copy_name) = (path.clone(), copy.clone());
         let changed = self
-            .attend(blocking(move || {
+            .attend(blocking(Arc::clone(&self.machine), move || {
                 let remove = |target: &RelPath, entry: &LocalEntry| {
                     let request = Remove { target, entry, rules: &tools.rules, at, durability: Durability::Each };
                     tools.folder.remove(&request).map(drop)

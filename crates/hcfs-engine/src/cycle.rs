@@ -44,8 +44,8 @@ impl Session {
     /// as its whole file.
     async fn clear_staged(&mut self) -> Result<(), Stop> {
         let keep = crate::start::staged_parts_of_use(&mut self.store).map_err(Stop::state)?;
-        let folder = Arc::clone(&self.folder);
-        let swept = self.see_through(crate::blocking::blocking(move || folder.sweep_staged(&keep))).await;
+        let (folder, machine) = (Arc::clone(&self.folder), Arc::clone(&self.machine));
+        let swept = self.see_through(crate::blocking::blocking(machine, move || folder.sweep_staged(&keep))).await;
         if let Err(error) = swept {
             tracing::warn!(%error, "staged parts of no use could not be removed");
         }
@@ -58,7 +58,8 @@ impl Session {
             return Ok(());
         }
         let (folder, days, now) = (Arc::clone(&self.folder), self.spec.trash_days, self.clock.now());
-        let pruned = crate::blocking::blocking(move || folder.trash_prune(days, TRASH_BYTES, now));
+        let pruned =
+            crate::blocking::blocking(Arc::clone(&self.machine), move || folder.trash_prune(days, TRASH_BYTES, now));
         if let Err(error) = self.attend(pruned).await? {
             tracing::warn!(%error, "the trash could not be pruned");
         }
@@ -82,7 +83,8 @@ impl Session {
     /// Nothing is done in a folder that is not the one it was.
     async fn recheck_root(&mut self) -> Result<(), Stop> {
         let folder = Arc::clone(&self.folder);
-        let checked = self.attend(crate::blocking::blocking(move || folder.recheck())).await?;
+        let checked =
+            self.attend(crate::blocking::blocking(Arc::clone(&self.machine), move || folder.recheck())).await?;
         checked.map_err(|error| Stop::root(&error))
     }
 
@@ -163,6 +165,7 @@ impl Session {
             folder: Arc::clone(&self.folder),
             remote: Arc::clone(&self.remote),
             clock: Arc::clone(&self.clock),
+            machine: Arc::clone(&self.machine),
             owner: self.owner.clone(),
             rules: Arc::clone(&self.rules),
             folder_hash: self.spec.folder_hash(),

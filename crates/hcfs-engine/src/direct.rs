@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::handle::{Command, CommandError, RemoteFile};
 use crate::rearrange::{Wanted, refused};
 use crate::session::{Session, failed};
-use crate::transfer::{UploadJob, read_range, upload, workers};
+use crate::transfer::{UploadJob, read_range, upload};
 
 /// How many pieces of a file that is read wait for their reader.
 const PIECES: usize = 4;
@@ -150,9 +150,11 @@ impl Session {
         let unreadable = |_| failed("io", format!("what was to be sent as \"{path}\" cannot be read"), "try again");
         let meta = source.metadata().map_err(unreadable)?;
         let file = source.try_clone().map_err(unreadable)?;
-        let (account, size) = (self.owner.account.clone(), meta.len());
+        let (account, size, threads) = (self.owner.account.clone(), meta.len(), self.machine.threads());
         let hash = self
-            .attend(blocking(move || pin::hash_plain(&file, size, &account, workers(), &AtomicBool::new(false))))
+            .attend(blocking(Arc::clone(&self.machine), move || {
+                pin::hash_plain(&file, size, &account, threads, &AtomicBool::new(false))
+            }))
             .await
             .map_err(CommandError::failure_of_folder)?
             .map_err(|error| CommandError::failure(path, Failure::pin(path, &error)))?;

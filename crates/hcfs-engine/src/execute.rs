@@ -147,6 +147,8 @@ impl Session {
             }
             let news = async {
                 tokio::select! {
+                    // In this order always, so that a run can be repeated.
+                    biased;
                     Some(ended) = running.next() => News::Ended(ended),
                     Some(note) = noted.recv() => News::Note(note),
                     _ = tick.tick() => News::Tick,

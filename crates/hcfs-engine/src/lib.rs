@@ -32,6 +32,7 @@ mod failure;
 mod handle;
 mod holds;
 mod journal;
+mod machine;
 mod observe;
 mod rearrange;
 mod session;
@@ -45,6 +46,7 @@ mod wants;
 pub use hcfs_plan as plan;
 
 pub use handle::{CommandError, FolderHandle, LogPage, OpenConflict, OpenHold, RemoteFile};
+pub use machine::{Ground, Machine, ThisMachine};
 pub use spec::{Clock, FolderSpec, Owner, SystemClock};
-pub use start::{StartError, start};
+pub use start::{Ended, OpenFolder, StartError, open, start};
 pub use status::{Direction, Event, EventKind, FolderState, FolderStatus, Transfer};

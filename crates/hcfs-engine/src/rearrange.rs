@@ -137,7 +137,7 @@ impl Session {
                 moves.push((from.clone(), to.clone(), local.clone(), remote.clone(), self.hashed_at(from)?));
             }
             let (tools, now) = (self.tools(), self.clock.now());
-            let ended = blocking(move || {
+            let ended = blocking(Arc::clone(&self.machine), move || {
                 let mut ended: Vec<Ended> = Vec::with_capacity(moves.len());
                 // What a rename of this batch made of a file that a later one renames again.
                 let mut moved: BTreeMap<RelPath, Known> = BTreeMap::new();
@@ -182,7 +182,7 @@ impl Session {
                 continue;
             }
             let (tools, now) = (self.tools(), self.clock.now());
-            let ended = blocking(move || {
+            let ended = blocking(Arc::clone(&self.machine), move || {
                 let mut ended: Vec<Ended> = jobs.into_iter().map(|job| move_one(&tools, job, now)).collect();
                 sync(&tools, &mut ended);
                 ended
@@ -212,7 +212,7 @@ impl Session {
                 continue;
             }
             let (tools, now) = (self.tools(), self.clock.now());
-            let ended = blocking(move || {
+            let ended = blocking(Arc::clone(&self.machine), move || {
                 let mut ended: Vec<Ended> = files.into_iter().map(|file| remove_one(&tools, file, now)).collect();
                 sync(&tools, &mut ended);
                 ended

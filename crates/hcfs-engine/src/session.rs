@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hcfs_fs::{Folder, Hint, IGNORE_FILE, RescanReason, Rules, Watcher};
+use hcfs_fs::{Folder, Hint, IGNORE_FILE, RescanReason, Rules, Watch};
 use hcfs_model::{Problem, ProblemCode, RelPath};
 use hcfs_remote::Remote;
 use hcfs_state::{StateError, Store};
@@ -20,6 +20,7 @@ use crate::backoff::Backoff;
 use crate::blocked::Blocked;
 use crate::board::Board;
 use crate::handle::{Command, CommandError};
+use crate::machine::Machine;
 use crate::spec::{Clock, FolderSpec, Owner};
 use crate::status::{Event, EventKind, FolderState, FolderStatus};
 use crate::transfer::Buffers;
@@ -65,6 +66,7 @@ pub(crate) struct Session {
     pub(crate) owner: Owner,
     pub(crate) remote: Arc<dyn Remote>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) machine: Arc<dyn Machine>,
     pub(crate) folder: Arc<Folder>,
     pub(crate) store: Store,
     pub(crate) rules: Arc<Rules>,
@@ -96,7 +98,7 @@ pub(crate) struct Session {
     pub(crate) over_quota_until: Option<Instant>,
     pub(crate) commands: mpsc::Receiver<Command>,
     /// Says where to look; `None` where the folder cannot be watched.
-    pub(crate) watcher: Option<Watcher>,
+    pub(crate) watcher: Option<Box<dyn Watch>>,
     /// Rung by the watcher.
     pub(crate) bell: Arc<Notify>,
     pub(crate) events: broadcast::Sender<Event>,
@@ -322,7 +324,7 @@ impl Session {
 
     /// Notes what the watcher says. Hints only say where to look.
     fn heed(&mut self) {
-        let hints = self.watcher.as_ref().map(Watcher::take).unwrap_or_default();
+        let hints = self.watcher.as_ref().map(|watcher| watcher.take()).unwrap_or_default();
         for hint in hints {
             match hint {
                 Hint::Touched(path) | Hint::Subtree(path) if path.name() == IGNORE_FILE => {

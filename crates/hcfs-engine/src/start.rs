@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hcfs_fs::{Folder, OpenRequest, RootError, RootIdentity, RuleError, Rules, Watcher};
+use hcfs_fs::{Folder, RootError, RootIdentity, RuleError, Rules};
 use hcfs_model::{Inode, RelPath};
 use hcfs_remote::Remote;
 use hcfs_state::{Identity, Outcome, StateError, Store};
@@ -13,6 +13,7 @@ use tokio::sync::{Notify, broadcast, mpsc};
 use crate::blocked::Blocked;
 use crate::board::Board;
 use crate::handle::FolderHandle;
+use crate::machine::{Ground, Machine, ThisMachine};
 use crate::session::{Session, Timers};
 use crate::spec::{Clock, FolderSpec, Owner};
 use crate::status::EventKind;
@@ -70,13 +71,12 @@ pub fn start(
     clock: Arc<dyn Clock>,
     others: &[PathBuf],
 ) -> Result<FolderHandle, StartError> {
-    let (board, status) = Board::new();
-    let (commands, taken) = mpsc::channel(COMMANDS);
-    let (events, _) = broadcast::channel(EVENTS);
-    let handle = FolderHandle { commands, status, events: events.clone() };
-    let session = open(spec, owner, remote, clock, others, (board, taken, events))?;
-    let name = format!("folder {}", session.spec.folder_hash());
-    let thread = std::thread::Builder::new().name(name).spawn(move || match live(session) {
+    let identity = Identity { account: owner.account.clone(), folder: spec.folder_hash() };
+    let database = Store::open(&spec.database, &identity)?;
+    let disk = Arc::new(Folder::disk(&spec.root, others)?);
+    let name = format!("folder {}", spec.folder_hash());
+    let (handle, folder) = open(spec, owner, Ground { database, disk, remote, clock, machine: Arc::new(ThisMachine) })?;
+    let thread = std::thread::Builder::new().name(name).spawn(move || match on_this_thread(folder) {
         Ok(()) => {}
         Err(error) => tracing::error!(%error, "a folder has ended"),
     });
@@ -84,53 +84,77 @@ pub fn start(
     Ok(handle)
 }
 
-/// Runs a session on this thread until it is told to stop.
-fn live(mut session: Session) -> Result<(), StartError> {
+/// Keeps a folder in step on this thread until it is told to stop.
+fn on_this_thread(folder: OpenFolder) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
-    loop {
-        let (ended, damage) = runtime.block_on(session.run());
-        let Some(damage) = damage else {
-            // Work on disk that was broken off ends before anybody is told that the folder has: its lock is free then.
-            drop(runtime);
-            ended.close();
-            return Ok(());
-        };
-        session = ended.rebuild(&damage)?;
+    let ended = runtime.block_on(folder.live())?;
+    // Work on disk that was broken off ends before anybody is told that the folder has: its lock is free then.
+    drop(runtime);
+    ended.close();
+    Ok(())
+}
+
+/// An open folder that is kept in step as long as [`OpenFolder::live`] runs.
+pub struct OpenFolder(Session);
+
+impl OpenFolder {
+    /// Keeps the folder in step until it is told to stop, or every handle is gone. Dropping the future is as a crash: what
+    /// has begun may or may not be done.
+    ///
+    /// # Errors
+    /// The database was found damaged and cannot be made again.
+    pub async fn live(self) -> Result<Ended, StartError> {
+        let mut session = self.0;
+        loop {
+            let (ended, damage) = session.run().await;
+            let Some(damage) = damage else { return Ok(Ended(ended)) };
+            session = ended.rebuild(&damage)?;
+        }
     }
 }
 
-type Ends = (Board, mpsc::Receiver<crate::handle::Command>, broadcast::Sender<crate::status::Event>);
+/// A folder that has ended, but for work on its disk that was broken off.
+pub struct Ended(Session);
 
-fn open(
-    spec: FolderSpec,
-    owner: Owner,
-    remote: Arc<dyn Remote>,
-    clock: Arc<dyn Clock>,
-    others: &[PathBuf],
-    (board, commands, events): Ends,
-) -> Result<Session, StartError> {
-    let identity = Identity { account: owner.account.clone(), folder: spec.folder_hash() };
-    let opened = Store::open(&spec.database, &identity)?;
+impl Ended {
+    /// Gives the database and the folder free, and only then lets who waits for the end know.
+    pub fn close(self) {
+        let Session { commands, board, store, folder, watcher, .. } = self.0;
+        drop((watcher, store, folder));
+        drop((board, commands));
+    }
+}
+
+/// Opens a folder on whatever ground, without keeping it in step yet.
+///
+/// # Errors
+/// Why the directory cannot be used now.
+pub fn open(spec: FolderSpec, owner: Owner, ground: Ground) -> Result<(FolderHandle, OpenFolder), StartError> {
+    let Ground { database: opened, disk, remote, clock, machine } = ground;
+    let (board, status) = Board::new();
+    let (commands, taken) = mpsc::channel(COMMANDS);
+    let (events, _) = broadcast::channel(EVENTS);
+    let handle = FolderHandle { commands, status, events: events.clone() };
     let mut store = opened.store;
     let meta = store.meta()?;
     // The number of the device may change with every boot; the marker tells the folder.
     let known =
         meta.root.zip(meta.root_inode).map(|(id, number)| RootIdentity { id, inode: Inode { device: 0, number } });
-    let request = OpenRequest { root: &spec.root, known, new_id: random()?, others };
-    let folder = Folder::open(&request)?;
+    let folder = Folder::over(disk, known, random(&*machine)?)?;
     let keep = staged_parts_of_use(&mut store)?;
     let swept = folder.sweep(&keep).unwrap_or_else(|error| {
         tracing::warn!(%error, "leftovers of an earlier run could not be cleared");
         hcfs_fs::Swept::default()
     });
-    remember(&mut store, &folder, &spec)?;
+    remember(&mut store, &folder, &spec, &*machine)?;
     let rules = Rules::new(&folder, &spec.ignore)?;
-    let seed = u64::from_le_bytes(random()?);
+    let seed = u64::from_le_bytes(random(&*machine)?);
     let mut session = Session {
         spec,
         owner,
         remote,
         clock,
+        machine,
         folder: Arc::new(folder),
         store,
         rules: Arc::new(rules),
@@ -148,7 +172,7 @@ fn open(
         gate: Arc::default(),
         seed,
         over_quota_until: None,
-        commands,
+        commands: taken,
         watcher: None,
         bell: Arc::new(Notify::new()),
         events,
@@ -166,35 +190,29 @@ fn open(
     for path in swept.healed {
         session.tell(EventKind::State, Some(path), "put back after a replacement that did not finish".to_owned());
     }
-    Ok(session)
+    Ok((handle, OpenFolder(session)))
 }
 
-fn random<const N: usize>() -> Result<[u8; N], StartError> {
-    hcfs_crypto::random_bytes().map_err(|_| StartError::Random)
+fn random<const N: usize>(machine: &dyn Machine) -> Result<[u8; N], StartError> {
+    let bytes = machine.random().map_err(|_| StartError::Random)?;
+    Ok(std::array::from_fn(|at| bytes[at]))
 }
 
 impl Session {
     /// What has to happen on the session's own thread before the first cycle.
     pub(crate) fn settle_in(&mut self) {
         let bell = Arc::clone(&self.bell);
-        match Watcher::start(&self.folder, move || bell.notify_one()) {
+        match self.machine.watch(&self.folder, Box::new(move || bell.notify_one())) {
             Ok(watcher) => self.watcher = Some(watcher),
             Err(error) => self.without_watcher(error.to_string(), error.hint().to_owned()),
         }
-    }
-
-    /// Ends the session: gives the database and the folder free, and only then lets who waits for the end know.
-    fn close(self) {
-        let Self { commands, board, store, folder, watcher, .. } = self;
-        drop((watcher, store, folder));
-        drop((board, commands));
     }
 
     /// Goes on over a fresh database in place of a damaged one: the folder and the server are read again.
     fn rebuild(self, damage: &StateError) -> Result<Self, StartError> {
         let opened = self.store.rebuild(damage)?;
         let mut session = Self { store: opened.store, wants: Wants::all(), watcher: None, ..self };
-        remember(&mut session.store, &session.folder, &session.spec)?;
+        remember(&mut session.store, &session.folder, &session.spec, &*session.machine)?;
         session.tell_rebuilt(&damage.to_string());
         Ok(session)
     }
@@ -228,13 +246,13 @@ pub(crate) fn staged_parts_of_use(store: &mut Store) -> Result<BTreeSet<String>,
 }
 
 /// Keeps what tells this folder and this device again.
-fn remember(store: &mut Store, folder: &Folder, spec: &FolderSpec) -> Result<(), StartError> {
+fn remember(store: &mut Store, folder: &Folder, spec: &FolderSpec, machine: &dyn Machine) -> Result<(), StartError> {
     let mut meta = store.meta()?;
     meta.root = Some(folder.identity().id);
     meta.root_inode = Some(folder.identity().inode.number);
     meta.device_name.clone_from(&spec.device);
     if meta.device.is_none() {
-        meta.device = Some(random()?);
+        meta.device = Some(random(machine)?);
     }
     Ok(store.put_meta(&meta)?)
 }

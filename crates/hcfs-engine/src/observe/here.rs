@@ -14,7 +14,7 @@ use crate::blocking::blocking;
 use crate::failure::{Failure, keeps_changing};
 use crate::session::{Session, Stop};
 use crate::status::FolderState;
-use crate::transfer::{CallOff, Content, Tools, workers};
+use crate::transfer::{CallOff, Content, Tools};
 use crate::wants::Scope;
 
 /// How many files are hashed at once.
@@ -132,7 +132,7 @@ type KnownFiles = BTreeMap<Box<[u8]>, (RelPath, Known)>;
 
 /// Scans on a thread that may block.
 async fn look(tools: Arc<Tools>, scope: Scope, known: KnownFiles) -> Result<(KnownFiles, Vec<Scanned>, Scan), Stop> {
-    blocking(move || {
+    blocking(Arc::clone(&tools.machine), move || {
         let mut found = Vec::new();
         let marks: Vec<RelPath> = match &scope {
             Scope::Below(marks) => marks.iter().cloned().collect(),
@@ -162,14 +162,15 @@ async fn hash_one(tools: Arc<Tools>, scanned: Scanned) -> (RelPath, Result<Local
             let cancel = Arc::new(AtomicBool::new(false));
             let called_off = CallOff(Arc::clone(&cancel));
             let (of, at) = (path.clone(), disk_path.clone());
-            let read = blocking(move || {
+            let read = blocking(Arc::clone(&tools.machine), move || {
                 let file = tools.folder.open_read(&of, at.as_deref()).map_err(|error| Failure::apply(&of, &error))?;
                 if file.fingerprint() != fingerprint {
                     return Err(Failure::Changing);
                 }
                 let content = Content::InFolder(file);
-                let hash = pin::hash_plain(&content, fingerprint.size, &tools.owner.account, workers(), &cancel)
-                    .map_err(|error| Failure::pin(&of, &error))?;
+                let hash =
+                    pin::hash_plain(&content, fingerprint.size, &tools.owner.account, tools.machine.threads(), &cancel)
+                        .map_err(|error| Failure::pin(&of, &error))?;
                 if content.is_unchanged() { Ok(hash) } else { Err(Failure::Changing) }
             })
             .await;

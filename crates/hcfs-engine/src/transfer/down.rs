@@ -102,7 +102,7 @@ fn staged_name(remote: &RemoteEntry) -> String {
 async fn begin(tools: &Arc<Tools>, job: &DownloadJob, progress: &Progress) -> Result<Part, Failure> {
     let of = Arc::clone(tools);
     let (remote, path, hint) = (job.remote.clone(), job.path.clone(), job.hint.clone());
-    let part = blocking(move || {
+    let part = blocking(Arc::clone(&tools.machine), move || {
         let name = staged_name(&remote);
         let failed = |error: ApplyError| Failure::apply(&path, &error);
         let stale = hint.as_ref().map(|hint| hint.staged.clone());
@@ -232,7 +232,7 @@ async fn open_run(
     mut buffer: Vec<u8>,
 ) -> (Part, Vec<u8>, Result<(), Failure>) {
     let (owner, path, size) = (tools.owner.clone(), job.path.clone(), job.remote.size);
-    blocking(move || {
+    blocking(Arc::clone(&tools.machine), move || {
         let Some(nonce) = part.nonce else {
             return (part, buffer, Err(Failure::damaged(&path, "it has no header")));
         };
@@ -277,7 +277,7 @@ async fn put_in_place(tools: &Arc<Tools>, job: &DownloadJob, part: Part) -> Resu
     let (path, replaces, aside, hash) = (job.path.clone(), job.replaces.clone(), job.aside.clone(), job.remote.hash);
     let at = tools.clock.now();
     let gate = Arc::clone(&tools.gate).read_owned().await;
-    let Installed { placed, displaced } = blocking(move || {
+    let Installed { placed, displaced } = blocking(Arc::clone(&tools.machine), move || {
         let _gate = gate;
         let expect = replaces.as_ref().map_or(Expect::Absent, Expect::This);
         let install = Install { target: &path, expect, aside: &aside, at, durability: Durability::Each };
@@ -305,7 +305,7 @@ async fn remember(tools: &Arc<Tools>, job: &DownloadJob, part: &Part) {
 async fn give_up(tools: &Arc<Tools>, job: &DownloadJob, part: &Part) {
     let (folder, name) = (Arc::clone(&tools.folder), part.staged.name().to_owned());
     // What cannot be removed now is removed by the next sweep.
-    let _ = blocking(move || folder.discard(&name)).await;
+    let _ = blocking(Arc::clone(&tools.machine), move || folder.discard(&name)).await;
     tools.note(Note::Forget(job.path.clone())).await;
 }
 

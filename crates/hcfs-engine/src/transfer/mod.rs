@@ -16,6 +16,7 @@ use hcfs_remote::Remote;
 use hcfs_state::{DownloadHint, UploadHint};
 use tokio::sync::{RwLock, Semaphore, mpsc};
 
+use crate::machine::Machine;
 use crate::spec::{Clock, Owner};
 
 pub(crate) use content::Content;
@@ -30,6 +31,7 @@ pub(crate) struct Tools {
     pub(crate) folder: Arc<Folder>,
     pub(crate) remote: Arc<dyn Remote>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) machine: Arc<dyn Machine>,
     pub(crate) owner: Owner,
     pub(crate) rules: Arc<Rules>,
     pub(crate) folder_hash: FolderHash,
@@ -72,9 +74,4 @@ impl Buffers {
         // The semaphore is never closed.
         Arc::clone(&self.0).acquire_many_owned(wanted).await.ok()
     }
-}
-
-/// How many threads read and seal one file.
-pub(crate) fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
 }

@@ -19,10 +19,11 @@ use hcfs_state::UploadHint;
 use unicode_normalization::UnicodeNormalization;
 
 use super::content::is_version;
-use super::{Content, Note, Tools, workers};
+use super::{Content, Note, Tools};
 use crate::blocking::blocking;
 use crate::board::Progress;
 use crate::failure::Failure;
+use crate::machine::Machine;
 
 /// How many parts of a session are sealed or on their way at once.
 const PARTS_IN_FLIGHT: usize = 2;
@@ -96,7 +97,8 @@ async fn send_small(tools: &Arc<Tools>, open: Open, progress: &Progress) -> Resu
     let Open { job, content } = open;
     let owner = tools.owner.clone();
     let (path, expected) = (job.path.clone(), (job.local.fingerprint.size, job.local.hash));
-    let made = blocking(move || {
+    let machine = Arc::clone(&tools.machine);
+    let made = blocking(Arc::clone(&tools.machine), move || {
         let (size, planned) = expected;
         let mut plain = vec![0; usize::try_from(size).map_err(|_| Failure::Changing)?];
         pin::ReadAt::read_exact_at(&*content, &mut plain, 0).map_err(|error| match error.kind() {
@@ -107,7 +109,7 @@ async fn send_small(tools: &Arc<Tools>, open: Open, progress: &Progress) -> Resu
         if !content.is_unchanged() || hash::salted_hash(&owner.account, &plain) != planned {
             return Err(Failure::Changing);
         }
-        let nonce = fresh_nonce(&path)?;
+        let nonce = fresh_nonce(&*machine, &path)?;
         let bytes = *nonce.as_bytes();
         let blob =
             sealed::seal_blob(&owner.keys.encryption, nonce, &plain).map_err(|error| Failure::frame(&path, &error))?;
@@ -193,13 +195,14 @@ async fn pin_content(
     let size = job.local.fingerprint.size;
     let cancel = Arc::new(AtomicBool::new(false));
     let called_off = CallOff(Arc::clone(&cancel));
-    let pinned = blocking(move || {
+    let machine = Arc::clone(&tools.machine);
+    let pinned = blocking(Arc::clone(&tools.machine), move || {
         let nonce = match nonce {
             Some(bytes) => BaseNonce::from_bytes(bytes),
-            None => fresh_nonce(&path)?,
+            None => fresh_nonce(&*machine, &path)?,
         };
         let key = &owner.keys.encryption;
-        pin::pin(&*content, size, key, &owner.account, nonce, workers(), &cancel)
+        pin::pin(&*content, size, key, &owner.account, nonce, machine.threads(), &cancel)
             .map_err(|error| Failure::pin(&path, &error))
     })
     .await;
@@ -286,7 +289,7 @@ async fn send_part(
     let Some(bytes) = open.part(index) else { return Err(Failure::Changing) };
     let length = bytes.end - bytes.start;
     let (owner, content, pinned, of) = (tools.owner.clone(), Arc::clone(content), Arc::clone(pinned), path.clone());
-    let part = blocking(move || {
+    let part = blocking(Arc::clone(&tools.machine), move || {
         let mut part = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 2 * hcfs_crypto::frame::FRAME);
         pin::seal_pinned_bytes(&*content, &pinned, &owner.keys.encryption, bytes, &mut part)
             .map(|()| part)
@@ -386,10 +389,11 @@ pub(crate) fn sealed_path(
     let Some(form) = form else {
         return Err(Failure::damaged(path, "its id is not made of its name"));
     };
-    sealed::seal_blob(&tools.owner.keys.encryption, fresh_nonce(path)?, form.as_bytes())
+    sealed::seal_blob(&tools.owner.keys.encryption, fresh_nonce(&*tools.machine, path)?, form.as_bytes())
         .map_err(|error| Failure::frame(path, &error))
 }
 
-fn fresh_nonce(path: &RelPath) -> Result<BaseNonce, Failure> {
-    BaseNonce::random().map_err(|_| Failure::unreadable(path))
+fn fresh_nonce(machine: &dyn Machine, path: &RelPath) -> Result<BaseNonce, Failure> {
+    let bytes = machine.random().map_err(|_| Failure::unreadable(path))?;
+    Ok(BaseNonce::from_bytes(std::array::from_fn(|at| bytes[at])))
 }
