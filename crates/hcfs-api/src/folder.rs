@@ -229,7 +229,7 @@ pub struct Conflict {
     /// The file.
     pub path: String,
     /// The kind, in snake case: `both_modified`, `both_created`, `modified_here_deleted_there`,
-    /// `deleted_here_modified_there`.
+    /// `deleted_here_modified_there`, `file_and_directory`.
     pub kind: String,
     /// The copy that holds this device's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -242,16 +242,43 @@ pub struct Conflict {
     /// Bytes of the server's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_size: Option<u64>,
+    /// This device's version; absent where it was deleted here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<ConflictSide>,
+    /// The server's version; absent where it was deleted there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<ConflictSide>,
+    /// Whether it was answered with `skip`: it stays open, and nobody need be asked again.
+    #[serde(default)]
+    pub skipped: bool,
 }
 
-/// Deletions that wait for the user.
+/// One side of a conflict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictSide {
+    /// Bytes.
+    pub size: u64,
+    /// When it was last changed here, or stored on the server; absent where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<UnixMillis>,
+    /// The device it comes from; absent where the server does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+}
+
+/// Something that waits for the user's word: deletions, versions that cannot be trusted, a folder that is not where, or
+/// what, it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// Its number within the folder.
     pub id: u64,
-    /// The kind, in snake case.
+    /// The kind, in snake case: `mass_deletion_here`, `mass_deletion_there`, `empty_listing`, `unknown_folder`, `rollback`,
+    /// `equivocation`, `root_missing`, `root_empty`, `root_replaced`.
     pub kind: String,
-    /// How many deletions wait.
+    /// The top-level directory it concerns; absent for the whole folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// How many files it concerns.
     pub count: u64,
     /// Of how many files.
     pub of: u64,

@@ -12,6 +12,7 @@ mod exit;
 mod folder;
 mod operation;
 mod paths;
+mod recovery;
 pub mod routes;
 mod status;
 
@@ -19,14 +20,15 @@ pub use error::{ApiError, ErrorBody, ErrorCode};
 pub use event::{LogEvent, Lost, StreamEvent};
 pub use exit::ExitCode;
 pub use folder::{
-    Conflict, Counts, Direction, Folder, FolderDetail, FolderMode, FolderState, Hold, Page, Problem, Rates, Transfer,
-    Trouble,
+    Conflict, ConflictSide, Counts, Direction, Folder, FolderDetail, FolderMode, FolderState, Hold, Page, Problem,
+    Rates, Transfer, Trouble,
 };
 pub use operation::{
     Account, AddFolder, Done, MoveRequest, Plan, PlannedAction, PlannedConflict, PlannedHold, RemoteFile, Reported,
     Resolution, ResolveRequest, SettleHoldRequest, SyncReply, UnlockRequest,
 };
 pub use paths::{Paths, PathsError};
+pub use recovery::{Emptied, Explanation, History, LocalVersion, RemoteVersion, Restored, TrashedFile, Version};
 pub use status::{DaemonStatus, ServerStatus, Status, Totals};
 
 /// The number of the schema every answer carries.

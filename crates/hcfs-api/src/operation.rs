@@ -99,7 +99,7 @@ pub struct ResolveRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SettleHoldRequest {
-    /// True lets the deletions happen; false brings the files back on the side that lost them.
+    /// True lets what is held happen; false brings the files back on the side that lost them.
     pub accept: bool,
 }
 

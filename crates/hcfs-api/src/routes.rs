@@ -105,6 +105,36 @@ pub fn log(label: &str, after: u64, limit: usize) -> String {
     format!("{}/log?after={after}&limit={limit}", folder(label))
 }
 
+/// `GET`: [`crate::Page`] of [`crate::TrashedFile`], the oldest first.
+#[must_use]
+pub fn trash(label: &str, after: u64, limit: usize) -> String {
+    format!("{}?after={after}&limit={limit}", whole_trash(label))
+}
+
+/// `DELETE`: removes everything in the trash for good, [`crate::Emptied`].
+#[must_use]
+pub fn whole_trash(label: &str) -> String {
+    format!("{}/trash", folder(label))
+}
+
+/// `POST`: brings a file of the trash back, [`crate::Restored`].
+#[must_use]
+pub fn restore(label: &str, id: &str) -> String {
+    format!("{}/trash/{}/restore", folder(label), encode(id))
+}
+
+/// `GET`: [`crate::History`].
+#[must_use]
+pub fn history(label: &str, path: &str) -> String {
+    format!("{}/history?path={}", folder(label), encode(path))
+}
+
+/// `GET`: [`crate::Explanation`].
+#[must_use]
+pub fn explain(label: &str, path: &str) -> String {
+    format!("{}/explain?path={}", folder(label), encode(path))
+}
+
 /// `GET`: the files on the server below a directory or all, in path order: one [`crate::RemoteFile`] a line.
 #[must_use]
 pub fn files(label: &str, below: Option<&str>) -> String {
@@ -161,6 +191,8 @@ mod tests {
         assert_eq!(put_content("a", "b", true), "/v1/folders/a/content?path=b&replace=true");
         assert_eq!(files("a", Some("b+c")), "/v1/folders/a/files?below=b%2Bc");
         assert_eq!(sync("a", Some(5)), "/v1/folders/a/sync?timeout=5");
+        assert_eq!(restore("a", "5-1/x y"), "/v1/folders/a/trash/5-1%2Fx%20y/restore");
+        assert_eq!(explain("a", "x/y"), "/v1/folders/a/explain?path=x%2Fy");
         assert_eq!(hold("a?b#c", 7), "/v1/folders/a%3Fb%23c/holds/7");
     }
 }

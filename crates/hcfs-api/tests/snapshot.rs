@@ -128,8 +128,19 @@ fn a_folder_with_what_is_wrong_in_it() {
         at: 2,
         local_size: Some(3),
         remote_size: None,
+        local: Some(ConflictSide { size: 3, at: Some(4), device: Some("d".into()) }),
+        remote: None,
+        skipped: false,
     };
-    let hold = Hold { id: 1, kind: "mass_deletion_here".into(), count: 30, of: 40, examples: vec!["a".into()], at: 2 };
+    let hold = Hold {
+        id: 1,
+        kind: "mass_deletion_here".into(),
+        scope: Some("d".into()),
+        count: 30,
+        of: 40,
+        examples: vec!["a".into()],
+        at: 2,
+    };
     let problem = Problem { path: None, code: "disk_full".into(), message: "m".into(), hint: "h".into() };
     is_written(
         &FolderDetail {
@@ -143,8 +154,8 @@ fn a_folder_with_what_is_wrong_in_it() {
             "schema": 1, "folder": folder_json(),
             "problems": [{"code": "disk_full", "message": "m", "hint": "h"}],
             "conflicts": [{"id": 1, "path": "a", "kind": "both_modified", "copy": "a (conflict)", "at": 2,
-                           "local_size": 3}],
-            "holds": [{"id": 1, "kind": "mass_deletion_here", "count": 30, "of": 40, "examples": ["a"], "at": 2}]
+                           "local_size": 3, "local": {"size": 3, "at": 4, "device": "d"}, "skipped": false}],
+            "holds": [{"id": 1, "kind": "mass_deletion_here", "scope": "d", "count": 30, "of": 40, "examples": ["a"], "at": 2}]
         }),
     );
 }

@@ -4,6 +4,7 @@
 //! absent: whether the object named exists, which only the daemon knows.
 
 mod local;
+mod recovery;
 mod socket;
 mod value;
 
@@ -20,6 +21,7 @@ pub use local::{
     InitOptions, KeyCommand, KeyImport, LocalCommand, ServerCommand, ServerOptions, TokenCommand, TokenCreate,
     TokenList, TokenRevoke, UpOptions,
 };
+pub use recovery::{AskedPath, RestoredFile, TrashCommand, TrashOptions};
 pub use socket::{
     AddedFolder, AnsweredHold, CatOptions, ConflictCommand, ConflictsOptions, FolderCommand, GetOptions, HoldCommand,
     HoldsOptions, Labels, LogOptions, LsOptions, MvOptions, ProblemsOptions, PutOptions, ResolvedConflict, RmOptions,

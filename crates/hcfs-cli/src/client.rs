@@ -81,6 +81,11 @@ impl Client {
     }
 
     pub(crate) async fn delete(&self, route: &str) -> Result<Done, CliError> {
+        self.delete_json(route).await
+    }
+
+    /// As [`Client::delete`], with what the daemon says of it.
+    pub(crate) async fn delete_json<T: DeserializeOwned>(&self, route: &str) -> Result<T, CliError> {
         self.json(head(Method::DELETE, route, Full::default())?, None).await
     }
 

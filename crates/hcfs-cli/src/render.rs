@@ -7,6 +7,7 @@ mod list;
 mod live;
 mod plan;
 mod quantity;
+mod recovery;
 mod status;
 mod table;
 
@@ -18,10 +19,11 @@ use std::fmt::Write as _;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-pub use list::{conflicts, event, folders, hold_question, holds, problems, remote_file};
+pub use list::{conflicts, event, folders, hold_asked, hold_question, holds, problems, remote_file};
 pub use live::{live, phase};
 pub use plan::plan;
 pub use quantity::{ago, bytes, count, many, moment, rate, span};
+pub use recovery::{explanation, history, restored, trash};
 pub use status::status;
 
 /// How a text is shown.

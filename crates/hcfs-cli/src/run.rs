@@ -3,6 +3,7 @@
 mod files;
 mod folders;
 mod log;
+mod recovery;
 mod state;
 mod wrong;
 
@@ -86,6 +87,9 @@ impl Session<'_> {
             SocketCommand::Conflicts(options) => self.conflicts(options).await,
             SocketCommand::Problems(options) => self.problems(options).await,
             SocketCommand::Holds(options) => self.holds(options).await,
+            SocketCommand::Trash(options) => self.trash(options).await,
+            SocketCommand::History(asked) => self.history(asked).await,
+            SocketCommand::Explain(asked) => self.explain(asked).await,
             SocketCommand::Log(options) => self.log(options).await,
             SocketCommand::Ls(options) => self.ls(options).await,
             SocketCommand::Get(options) => self.get(options).await,

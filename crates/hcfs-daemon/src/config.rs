@@ -84,6 +84,8 @@ pub struct FolderConfig {
     pub max_delete: MaxDelete,
     /// Days that replaced and deleted files stay in the trash.
     pub trash_days: u32,
+    /// Bytes the trash keeps at most, whatever their age; `u64::MAX` for no limit.
+    pub trash_size: u64,
 }
 
 impl FolderConfig {
@@ -98,6 +100,7 @@ impl FolderConfig {
             share_paths: false,
             max_delete: MaxDelete { files: 25, percent: 25 },
             trash_days: 30,
+            trash_size: TRASH_SIZE,
         }
     }
 }
@@ -212,6 +215,7 @@ impl Config {
         folder.conflicts = section.text("conflicts", value::resolution)?.unwrap_or(folder.conflicts);
         folder.share_paths = section.flag("share_paths")?.unwrap_or(folder.share_paths);
         folder.trash_days = section.number("trash_days", TRASH_DAYS)?.unwrap_or(folder.trash_days);
+        folder.trash_size = section.text("trash_size", value::size)?.unwrap_or(folder.trash_size);
         if let Some(mut most) = section.section("max_delete")? {
             folder.max_delete.files = most.number("files", 0..u64::MAX)?.unwrap_or(folder.max_delete.files);
             folder.max_delete.percent = most.number("percent", 0..101)?.unwrap_or(folder.max_delete.percent);
@@ -274,6 +278,8 @@ impl Config {
 const TRANSFERS: std::ops::Range<u64> = 1..65;
 const POLL: std::ops::Range<u64> = 1..86_401;
 const TRASH_DAYS: std::ops::Range<u64> = 0..36_501;
+/// Bytes the trash keeps at most by default.
+const TRASH_SIZE: u64 = 10 << 30;
 
 struct Overrides<'e>(&'e Environment);
 

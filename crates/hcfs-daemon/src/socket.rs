@@ -13,6 +13,7 @@ mod content;
 mod events;
 mod folders;
 mod guard;
+mod recovery;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -388,6 +388,7 @@ impl Supervisor {
             ignore: folder.ignore.clone(),
             share_paths: folder.share_paths,
             trash_days: folder.trash_days,
+            trash_bytes: folder.trash_size,
             transfers: config.limits.transfers,
             poll_seconds: config.server.poll_seconds,
         };

@@ -1,8 +1,10 @@
 //! The engine's words in the words of the socket.
 
 use hcfs_api as api;
-use hcfs_engine::plan::{Action, ConflictKind, HoldKind, MaxDelete, Mode, Plan, Reason, Resolution};
-use hcfs_engine::{CommandError, Direction, Event, FolderState, FolderStatus, OpenConflict, OpenHold, StartError};
+use hcfs_engine::plan::{Action, ConflictKind, HoldKind, MaxDelete, Mode, Plan, Resolution};
+use hcfs_engine::{
+    CommandError, ConflictSide, Direction, Event, FolderState, FolderStatus, OpenConflict, OpenHold, StartError,
+};
 use hcfs_fs::RootError;
 use hcfs_model::{FolderLabel, Problem, RelPath, RemoteEntry, UnixNanos};
 use hcfs_state::StateError;
@@ -94,15 +96,23 @@ pub(crate) fn conflict(conflict: &OpenConflict) -> api::Conflict {
         kind: conflict.kind.clone(),
         copy: conflict.copy.as_ref().map(text),
         at: millis(conflict.at),
-        local_size: conflict.local_size,
-        remote_size: conflict.remote_size,
+        local_size: conflict.local.as_ref().map(|side| side.size),
+        remote_size: conflict.remote.as_ref().map(|side| side.size),
+        local: conflict.local.as_ref().map(side),
+        remote: conflict.remote.as_ref().map(side),
+        skipped: conflict.is_skipped,
     }
+}
+
+fn side(side: &ConflictSide) -> api::ConflictSide {
+    api::ConflictSide { size: side.size, at: side.at.map(millis), device: side.device.clone() }
 }
 
 pub(crate) fn hold(hold: &OpenHold) -> api::Hold {
     api::Hold {
         id: hold.id,
         kind: hold.kind.clone(),
+        scope: hold.scope.clone(),
         count: hold.count,
         of: hold.of,
         examples: hold.examples.iter().map(text).collect(),
@@ -140,6 +150,7 @@ pub(crate) fn command_error(error: CommandError) -> api::ApiError {
         CommandError::NoSuch { what, .. } => {
             ApiError::new(ErrorCode::NotFound, message, format!("see `hcfs {what}s` for those that are open"))
         }
+        CommandError::NotInTrash(_) => ApiError::new(ErrorCode::NotFound, message, "see `hcfs trash list`"),
         CommandError::NotFound(_) => ApiError::new(ErrorCode::NotFound, message, "see `hcfs ls`"),
         CommandError::Exists(_) => ApiError::new(ErrorCode::Exists, message, "choose another name, or replace it"),
         CommandError::Failed { code, message, hint } => {
@@ -198,24 +209,18 @@ pub(crate) fn plan(plan: &Plan, limit: usize) -> api::Plan {
         .reported
         .iter()
         .take(limit)
-        .map(|(path, reason)| api::Reported { path: text(path), reason: reason_text(reason) })
+        .map(|(path, reason)| api::Reported { path: text(path), reason: reason.to_string() })
         .collect();
     out
 }
 
 fn action(action: &Action) -> api::PlannedAction {
-    let (kind, path, to, bytes) = match action {
-        Action::Adopt { path, .. } => ("adopt", path, None, None),
-        Action::Forget { path } => ("forget", path, None, None),
-        Action::SetAside { path, to, .. } => ("set_aside", path, Some(to), None),
-        Action::RenameRemote { from, to, .. } => ("rename_remote", from, Some(to), None),
-        Action::RenameLocal { from, to, .. } => ("rename_local", from, Some(to), None),
-        Action::Upload { path, local, .. } => ("upload", path, None, Some(local.fingerprint.size)),
-        Action::Download { path, remote, .. } => ("download", path, None, Some(remote.size)),
-        Action::DeleteRemote { path, .. } => ("delete_remote", path, None, None),
-        Action::DeleteLocal { path, .. } => ("delete_local", path, None, None),
+    let bytes = match action {
+        Action::Upload { local, .. } => Some(local.fingerprint.size),
+        Action::Download { remote, .. } => Some(remote.size),
+        _ => None,
     };
-    api::PlannedAction { kind: kind.to_owned(), path: text(path), to: to.map(text), bytes }
+    api::PlannedAction { kind: action.kind().to_owned(), path: text(action.path()), to: action.to().map(text), bytes }
 }
 
 fn planned_conflict(conflict: &hcfs_engine::plan::Conflict) -> api::PlannedConflict {
@@ -243,17 +248,6 @@ fn hold_kind(kind: &HoldKind) -> &'static str {
     match kind {
         HoldKind::MassDeletionHere { .. } => "mass_deletion_here",
         HoldKind::MassDeletionThere { .. } => "mass_deletion_there",
-    }
-}
-
-fn reason_text(reason: &Reason) -> String {
-    match reason {
-        Reason::Blocked => "it, or a directory above it, has a problem".into(),
-        Reason::Unreadable => "nobody could look whether a file is there".into(),
-        Reason::AwaitsBaseline => "it would be a deletion, and one side has not been seen in full yet".into(),
-        Reason::InTheWay { by } => format!("\"{by}\" has the place and cannot be moved now"),
-        Reason::DiffersThere => "it changed on the server only, and the folder only sends".into(),
-        Reason::DiffersHere => "it changed here only, and the folder only receives".into(),
     }
 }
 

@@ -13,7 +13,8 @@ mod machine;
 
 use bytes::Bytes;
 use hcfs_api::{
-    ErrorCode, Folder, FolderDetail, FolderState, LogEvent, Page, Plan, Problem, RemoteFile, Status, SyncReply, routes,
+    Emptied, ErrorCode, Explanation, Folder, FolderDetail, FolderState, History, LogEvent, Page, Plan, Problem,
+    RemoteFile, Restored, Status, SyncReply, TrashedFile, routes,
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, StatusCode};
@@ -228,5 +229,55 @@ async fn a_request_with_a_key_runs_once() {
     assert_eq!(without.code, ErrorCode::Exists);
     let wrong = client.call_with(Method::POST, routes::LOCK, "", &[(routes::IDEMPOTENCY_KEY, "")]).await;
     assert_eq!(error_of(wrong.0, &wrong.1).code, ErrorCode::BadRequest);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_displaced_is_listed_explained_and_brought_back() {
+    let machine = Machine::with_folder();
+    machine.write("a b.txt", "first");
+    machine.write("ignored.tmp", "x");
+    machine.write(".hcfsignore", "*.tmp\n");
+    let running = machine.start().await;
+    let client = machine.client();
+    idle(&running).await;
+    let state = async |path: &str| client.get::<Explanation>(&routes::explain("docs", path)).await;
+    let explained = state("a b.txt").await;
+    assert_eq!((explained.state.as_str(), explained.next), ("synced", None));
+    assert_eq!(explained.local.unwrap().hash, explained.remote.unwrap().hash);
+    assert_eq!(state("ignored.tmp").await.state, "ignored");
+    assert_eq!(state("nowhere").await.state, "absent");
+
+    // Deleted by another device: it goes to the trash here.
+    client.done(Method::DELETE, &routes::content("docs", "a b.txt"), "").await;
+    let _: SyncReply =
+        serde_json::from_slice(&client.call(Method::POST, &routes::sync("docs", None), "").await.1).unwrap();
+    let page: Page<TrashedFile> = client.get(&routes::trash("docs", 0, 10)).await;
+    let [entry] = page.items.as_slice() else { panic!("{page:?}") };
+    assert_eq!((entry.path.as_str(), entry.size, page.next), ("a b.txt", 5, None));
+    let history: History = client.get(&routes::history("docs", "a b.txt")).await;
+    assert_eq!(history.versions.len(), 1);
+    assert_eq!((history.versions[0].place.as_str(), &history.versions[0].trash_id), ("trash", &Some(entry.id.clone())));
+
+    // Its name is taken meanwhile: nothing is overwritten.
+    machine.write("a b.txt", "second");
+    let (_, body) = client.call(Method::POST, &routes::restore("docs", &entry.id), "").await;
+    let restored: Restored = serde_json::from_slice(&body).unwrap();
+    assert_eq!((restored.path.as_str(), restored.beside), ("a b (restored).txt", true));
+    let again = client.refused(Method::POST, &routes::restore("docs", &entry.id), "").await;
+    assert_eq!(again.code, ErrorCode::NotFound);
+    // What came back is sent like anything else.
+    until(&running, "three files", |_| machine.stored("docs") == 3).await;
+
+    client.done(Method::DELETE, &routes::content("docs", "a b (restored).txt"), "").await;
+    let _: SyncReply =
+        serde_json::from_slice(&client.call(Method::POST, &routes::sync("docs", None), "").await.1).unwrap();
+    let (_, body) = client.call(Method::DELETE, &routes::whole_trash("docs"), "").await;
+    let gone: Emptied = serde_json::from_slice(&body).unwrap();
+    assert_eq!((gone.files, gone.bytes), (1, 5));
+    let page: Page<TrashedFile> = client.get(&routes::trash("docs", 0, 10)).await;
+    assert!(page.items.is_empty());
+    let wrong = client.refused(Method::GET, &routes::explain("docs", "../x"), "").await;
+    assert_eq!(wrong.code, ErrorCode::BadRequest);
     running.stop().await;
 }

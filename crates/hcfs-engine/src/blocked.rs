@@ -152,6 +152,18 @@ impl Blocked {
         self.standing.iter().cloned().chain(listed).chain(waiting).collect()
     }
 
+    /// What is wrong with a path, else with the nearest directory above it.
+    pub(crate) fn problem_of(&self, path: &RelPath) -> Option<Problem> {
+        let problems = self.problems();
+        let of = |wanted: &RelPath| problems.iter().find(|problem| problem.path.as_ref() == Some(wanted));
+        of(path).cloned().or_else(|| path.ancestors().find_map(|above| of(&above).cloned()))
+    }
+
+    /// Whether a path waits for its next try.
+    pub(crate) fn is_waiting(&self, path: &RelPath) -> bool {
+        self.failing.get(path).is_some_and(|failing| failing.until.is_some())
+    }
+
     /// Whether a path waits for its next try without being a problem yet.
     pub(crate) fn is_settling(&self) -> bool {
         self.failing

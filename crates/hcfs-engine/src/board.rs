@@ -83,6 +83,11 @@ impl Board {
         progress
     }
 
+    /// Whether a file is in flight.
+    pub(crate) fn is_moving(&self, path: &RelPath) -> bool {
+        [Direction::Up, Direction::Down].into_iter().any(|way| self.in_flight.contains_key(&(path.clone(), way)))
+    }
+
     /// Stops showing a transfer: what it moved stays counted, and what was left is no longer pending.
     pub(crate) fn end(&mut self, path: &RelPath, direction: Direction) {
         let Some(transfer) = self.in_flight.remove(&(path.clone(), direction)) else { return };

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::collections::BTreeMap;
 
 use hcfs_fs::{Durability, Move, Remove};
-use hcfs_model::{LocalEntry, RelPath, Row, UnixNanos};
+use hcfs_model::{LocalEntry, RelPath, Row, SaltedHash, UnixNanos};
 use hcfs_plan::{Conflict, ConflictKind, Plan, Resolution};
 use hcfs_state::{Decision, RemoteVersion};
 
 use crate::blocking::blocking;
 use crate::failure::Failure;
-use crate::handle::{CommandError, OpenConflict};
+use crate::handle::{CommandError, ConflictSide, OpenConflict};
 use crate::session::{Session, Stop};
 use crate::status::EventKind;
 
@@ -56,6 +56,7 @@ impl Session {
                 size: remote.size,
                 revision: remote.revision,
             }),
+            remote_at: self.stored_at.get(&conflict.path).copied(),
             device: self.spec.device.clone(),
             decision: None,
         };
@@ -78,14 +79,29 @@ impl Session {
             .into_iter()
             .map(|(id, conflict)| OpenConflict {
                 id,
-                path: conflict.path,
                 kind: conflict.kind.as_str().to_owned(),
-                copy: conflict.copy,
                 at: conflict.at,
-                local_size: conflict.local.map(|(_, size)| size),
-                remote_size: conflict.remote.map(|remote| remote.size),
+                local: conflict.local.map(|(hash, size)| ConflictSide {
+                    size,
+                    at: self.changed_at(conflict.copy.as_ref().unwrap_or(&conflict.path), hash),
+                    device: Some(conflict.device.clone()),
+                }),
+                remote: conflict.remote.map(|remote| ConflictSide {
+                    size: remote.size,
+                    at: conflict.remote_at,
+                    device: None,
+                }),
+                is_skipped: conflict.decision == Some(Decision::Skip),
+                path: conflict.path,
+                copy: conflict.copy,
             })
             .collect()
+    }
+
+    /// When the file that holds a version was last changed; `None` where it holds another by now.
+    fn changed_at(&self, path: &RelPath, hash: SaltedHash) -> Option<UnixNanos> {
+        let local = self.store.row(path).ok()?.local?;
+        (local.hash == hash).then_some(local.fingerprint.mtime)
     }
 
     /// Resolves a conflict: at once where its copy lies here, else by the next plan.
@@ -95,14 +111,17 @@ impl Session {
         match &conflict.copy {
             None => {
                 let decision = match resolution {
-                    Resolution::KeepLocal => Some(Decision::KeepLocal),
-                    Resolution::AcceptRemote => Some(Decision::AcceptRemote),
-                    Resolution::KeepBoth => Some(Decision::KeepBoth),
-                    Resolution::Skip => None,
+                    Resolution::KeepLocal => Decision::KeepLocal,
+                    Resolution::AcceptRemote => Decision::AcceptRemote,
+                    Resolution::KeepBoth => Decision::KeepBoth,
+                    Resolution::Skip => Decision::Skip,
                 };
-                self.store.decide_conflict(id, decision).map_err(|error| CommandError::state(&error))?;
+                self.store.decide_conflict(id, Some(decision)).map_err(|error| CommandError::state(&error))?;
             }
-            Some(_) if resolution == Resolution::Skip => return Ok(()),
+            Some(_) if resolution == Resolution::Skip => {
+                let skipped = Some(Decision::Skip);
+                self.store.decide_conflict(id, skipped).map_err(|error| CommandError::state(&error))?;
+            }
             Some(copy) => {
                 self.settle_copy(&conflict, copy, resolution).await?;
                 self.store.remove_conflict(id).map_err(|error| CommandError::state(&error))?;

@@ -10,9 +10,6 @@ use crate::session::{Session, Stop};
 use crate::status::{EventKind, FolderState};
 use crate::transfer::{Note, Tools};
 
-/// The trash keeps at most this many bytes, whatever their age.
-const TRASH_BYTES: u64 = 10 * 1024 * 1024 * 1024;
-
 /// How often a cycle looks and plans again before it leaves the rest to the next one.
 const ROUNDS: usize = 8;
 
@@ -48,20 +45,6 @@ impl Session {
         let swept = self.see_through(crate::blocking::blocking(machine, move || folder.sweep_staged(&keep))).await;
         if let Err(error) = swept {
             tracing::warn!(%error, "staged parts of no use could not be removed");
-        }
-        Ok(())
-    }
-
-    /// Removes what has been in the trash for long enough, once a day.
-    async fn prune_trash(&mut self) -> Result<(), Stop> {
-        if !self.take_prune() {
-            return Ok(());
-        }
-        let (folder, days, now) = (Arc::clone(&self.folder), self.spec.trash_days, self.clock.now());
-        let pruned =
-            crate::blocking::blocking(Arc::clone(&self.machine), move || folder.trash_prune(days, TRASH_BYTES, now));
-        if let Err(error) = self.attend(pruned).await? {
-            tracing::warn!(%error, "the trash could not be pruned");
         }
         Ok(())
     }

@@ -43,6 +43,8 @@ pub(crate) struct Done {
     pub(crate) events: Vec<Event>,
     /// Where a version nobody expected is kept: it is looked at, and the conflict listed.
     pub(crate) kept: Option<Conflict>,
+    /// Bytes that went to the trash.
+    pub(crate) trashed: u64,
 }
 
 /// Where the rows that this plan renamed on the server are now.
@@ -245,6 +247,7 @@ impl Session {
                     settled.extend(done.settled);
                     events.extend(done.events);
                     kept.extend(done.kept);
+                    self.trashed(done.trashed);
                 }
                 Err(failure) => failed.push((path, failure)),
             }
@@ -343,13 +346,14 @@ async fn run_upload(tools: Arc<Tools>, job: UploadJob, progress: crate::board::P
             remote,
         }],
         events: vec![event(clock.now(), EventKind::Uploaded, &path, format!("{} bytes sent", local.fingerprint.size))],
-        kept: None,
+        ..Done::default()
     });
     Ended { path, direction: Some(Direction::Up), result }
 }
 
 async fn run_download(tools: Arc<Tools>, job: DownloadJob, progress: crate::board::Progress) -> Ended {
     let (path, remote) = (job.path.clone(), job.remote.clone());
+    let replaced = job.replaces.as_ref().map_or(0, |replaced| replaced.fingerprint.size);
     let clock = Arc::clone(&tools.clock);
     let result = download(tools, job, progress).await.map(|received| {
         let Received { local, hashed_at, displaced } = received;
@@ -377,7 +381,8 @@ async fn run_download(tools: Arc<Tools>, job: DownloadJob, progress: crate::boar
         };
         let synced = synced(&remote, Some(&local));
         let local = Some(Known { entry: local, hashed_at });
-        Done { settled: vec![Settled::Synced { path: path.clone(), local, remote, synced }], events, kept }
+        let settled = vec![Settled::Synced { path: path.clone(), local, remote, synced }];
+        Done { settled, events, kept, trashed: replaced }
     });
     Ended { path, direction: Some(Direction::Down), result }
 }
@@ -392,7 +397,7 @@ async fn run_delete(tools: Arc<Tools>, path: RelPath, remote: RemoteEntry) -> En
             &path,
             "deleted on the server, as it was here".to_owned(),
         )],
-        kept: None,
+        ..Done::default()
     });
     Ended { path, direction: None, result }
 }

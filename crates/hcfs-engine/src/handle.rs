@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hcfs_fs::{Pruned, Trashed};
 use hcfs_model::{RelPath, RemoteEntry, UnixNanos};
 use hcfs_plan::{Plan, Resolution};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::explain::Explained;
+use crate::recover::{Restored, Version};
 use crate::status::{Event, FolderStatus};
 
 /// One conflict that nobody has resolved yet.
@@ -17,16 +20,29 @@ pub struct OpenConflict {
     /// The file.
     pub path: RelPath,
     /// The kind, in snake case: `both_modified`, `both_created`, `modified_here_deleted_there`,
-    /// `deleted_here_modified_there`.
+    /// `deleted_here_modified_there`, `file_and_directory`.
     pub kind: String,
     /// The copy that holds this device's version.
     pub copy: Option<RelPath>,
     /// When it was found.
     pub at: UnixNanos,
-    /// Bytes of this device's version.
-    pub local_size: Option<u64>,
-    /// Bytes of the server's version.
-    pub remote_size: Option<u64>,
+    /// This device's version; `None` where it was deleted here.
+    pub local: Option<ConflictSide>,
+    /// The server's version; `None` where it was deleted there.
+    pub remote: Option<ConflictSide>,
+    /// Whether it was answered with [`Resolution::Skip`]: it stays open, and nobody need be asked again.
+    pub is_skipped: bool,
+}
+
+/// One side of a conflict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConflictSide {
+    /// Its bytes.
+    pub size: u64,
+    /// When it was last changed here, or stored on the server; `None` where nobody knows.
+    pub at: Option<UnixNanos>,
+    /// The device it comes from; `None` where the server does not say.
+    pub device: Option<String>,
 }
 
 /// Deletions, or versions that cannot be trusted, that wait for the user.
@@ -36,6 +52,8 @@ pub struct OpenHold {
     pub id: u64,
     /// The kind, in snake case: `mass_deletion_here`, `mass_deletion_there`, `rollback`, `equivocation`.
     pub kind: String,
+    /// The top-level directory it concerns; `None` for the whole folder.
+    pub scope: Option<String>,
     /// How many files wait.
     pub count: u64,
     /// Of how many files.
@@ -60,6 +78,9 @@ pub enum CommandError {
         /// The number.
         id: u64,
     },
+    /// No entry of the trash has this id.
+    #[error("\"{0}\" is not in the trash")]
+    NotInTrash(String),
     /// The object of the command does not exist on the server.
     #[error("\"{0}\" is not on the server")]
     NotFound(RelPath),
@@ -98,6 +119,20 @@ pub(crate) enum Command {
         since: u64,
         limit: usize,
         reply: oneshot::Sender<LogPage>,
+    },
+    Trash(oneshot::Sender<Result<Vec<Trashed>, CommandError>>),
+    RestoreTrashed {
+        id: String,
+        reply: oneshot::Sender<Result<Restored, CommandError>>,
+    },
+    EmptyTrash(oneshot::Sender<Result<Pruned, CommandError>>),
+    History {
+        path: RelPath,
+        reply: oneshot::Sender<Result<Vec<Version>, CommandError>>,
+    },
+    Explain {
+        path: RelPath,
+        reply: oneshot::Sender<Result<Explained, CommandError>>,
     },
     Resolve {
         id: u64,
@@ -230,6 +265,49 @@ impl FolderHandle {
     /// [`CommandError::Stopped`].
     pub async fn log(&self, since: u64, limit: usize) -> Result<LogPage, CommandError> {
         self.ask(|reply| Command::Log { since, limit, reply }).await
+    }
+
+    /// What lies in the trash, the oldest first. Answered at once, also while files are in flight, as are the other
+    /// commands about what can be had back.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub async fn trash(&self) -> Result<Vec<Trashed>, CommandError> {
+        self.ask(Command::Trash).await?
+    }
+
+    /// Brings a file of the trash back under its name, or beside it where that is taken: nothing is replaced. What
+    /// that makes of the folder is synced like anything a person does.
+    ///
+    /// # Errors
+    /// [`CommandError::NotInTrash`]; what is in the way, or what the system refused.
+    pub async fn restore_trashed(&self, id: String) -> Result<Restored, CommandError> {
+        self.ask(|reply| Command::RestoreTrashed { id, reply }).await?
+    }
+
+    /// Removes everything in the trash for good.
+    ///
+    /// # Errors
+    /// What the system refused; what was removed before stays removed.
+    pub async fn empty_trash(&self) -> Result<Pruned, CommandError> {
+        self.ask(Command::EmptyTrash).await?
+    }
+
+    /// The versions of a path that can be had here: in the folder, on the server, as a conflict copy, in the trash with
+    /// the newest first.
+    ///
+    /// # Errors
+    /// The database or the trash cannot be read.
+    pub async fn history(&self, path: RelPath) -> Result<Vec<Version>, CommandError> {
+        self.ask(|reply| Command::History { path, reply }).await?
+    }
+
+    /// How a path stands, and why.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn explain(&self, path: RelPath) -> Result<Explained, CommandError> {
+        self.ask(|reply| Command::Explain { path, reply }).await?
     }
 
     /// Resolves a conflict.

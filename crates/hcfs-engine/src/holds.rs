@@ -121,10 +121,8 @@ impl Session {
             .filter(|(_, hold)| hold.accepted.is_none())
             .map(|(id, hold)| OpenHold {
                 id,
-                kind: match hold.scope {
-                    Some(top) => format!("{} of \"{top}\"", hold.kind),
-                    None => hold.kind,
-                },
+                kind: hold.kind,
+                scope: hold.scope,
                 count: hold.count,
                 of: hold.total,
                 examples: hold.examples,
@@ -175,14 +173,14 @@ impl Session {
     }
 }
 
-fn hold_words(kind: &HoldKind) -> (&'static str, Option<String>) {
+pub(crate) fn hold_words(kind: &HoldKind) -> (&'static str, Option<String>) {
     match kind {
         HoldKind::MassDeletionHere { top } => (HERE, top.clone()),
         HoldKind::MassDeletionThere { top } => (THERE, top.clone()),
     }
 }
 
-fn suspicion_word(suspicion: &Suspicion) -> &'static str {
+pub(crate) fn suspicion_word(suspicion: &Suspicion) -> &'static str {
     match suspicion {
         Suspicion::Rollback { .. } => ROLLBACK,
         Suspicion::Equivocation { .. } => EQUIVOCATION,

@@ -28,6 +28,7 @@ mod cycle;
 mod decide;
 mod direct;
 mod execute;
+mod explain;
 mod failure;
 mod handle;
 mod holds;
@@ -35,6 +36,7 @@ mod journal;
 mod machine;
 mod observe;
 mod rearrange;
+mod recover;
 mod session;
 mod spec;
 mod start;
@@ -45,8 +47,11 @@ mod wants;
 /// What a dry run brings, in the planner's own words.
 pub use hcfs_plan as plan;
 
-pub use handle::{CommandError, FolderHandle, LogPage, OpenConflict, OpenHold, RemoteFile};
+pub use explain::{Explained, PathState};
+pub use handle::{CommandError, ConflictSide, FolderHandle, LogPage, OpenConflict, OpenHold, RemoteFile};
+pub use hcfs_fs::{Pruned, Trashed};
 pub use machine::{Ground, Machine, ThisMachine};
+pub use recover::{Restored, Version, VersionPlace};
 pub use spec::{Clock, FolderSpec, Owner, SystemClock};
 pub use start::{Ended, OpenFolder, StartError, open, start};
 pub use status::{Direction, Event, EventKind, FolderState, FolderStatus, Transfer};

@@ -8,7 +8,7 @@ use hcfs_fs::{ApplyError, Durability, Move, Remove};
 use hcfs_model::{FileId, LocalEntry, Problem, RelPath, RemoteEntry, UnixNanos};
 use hcfs_plan::{Action, Base, Conflict, Plan, Stage};
 use hcfs_remote::{Rename, RenameFiles, RenameOutcome, RenameReason};
-use hcfs_state::{Known, Settled};
+use hcfs_state::{Decision, Known, Settled};
 
 use crate::blocking::blocking;
 use crate::execute::{Done, Ended, Renamed, synced, unserved};
@@ -78,7 +78,7 @@ impl Session {
                             remote: moved,
                         }],
                         events: vec![event(now, EventKind::RenamedThere, &wanted.from, text)],
-                        kept: None,
+                        ..Done::default()
                     })
                 }
                 None => Err(refused(&wanted, &outcome)),
@@ -167,8 +167,10 @@ impl Session {
         for actions in stage.actions.chunks(BATCH) {
             let known = self.store.conflicts().map_err(Stop::state)?;
             // Where a user has said that both stay, nothing is left to ask.
+            let is_answered =
+                |known: &hcfs_state::Conflict| known.copy.is_none() && known.decision == Some(Decision::KeepBoth);
             let decided: BTreeSet<RelPath> =
-                known.into_iter().filter(|(_, known)| known.decision.is_some()).map(|(_, known)| known.path).collect();
+                known.into_iter().filter(|(_, known)| is_answered(known)).map(|(_, known)| known.path).collect();
             let (mut jobs, mut kept) = (Vec::new(), BTreeMap::new());
             for action in actions {
                 let Action::SetAside { path, to, local } = action else { continue };
@@ -292,7 +294,7 @@ fn move_one(tools: &Tools, job: LocalMove, now: UnixNanos) -> Ended {
                 synced: agreed,
             }],
             events: vec![event(now, EventKind::RenamedHere, &from, format!("renamed here to \"{to}\""))],
-            kept: None,
+            ..Done::default()
         }
     });
     Ended { path: from, direction: None, result }
@@ -308,7 +310,8 @@ fn remove_one(tools: &Tools, (path, entry): (RelPath, LocalEntry), now: UnixNano
             &path,
             "deleted on the server; moved to the trash here".to_owned(),
         )],
-        kept: None,
+        trashed: entry.fingerprint.size,
+        ..Done::default()
     });
     Ended { path, direction: None, result }
 }

@@ -3,14 +3,14 @@
 //! The session owns the folder's database and is the only one that touches it. Work that takes time runs as futures
 //! that borrow nothing of it, so that commands are answered while they run ([`Session::attend`]).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hcfs_fs::{Folder, Hint, IGNORE_FILE, RescanReason, Rules, Watch};
-use hcfs_model::{Problem, ProblemCode, RelPath};
+use hcfs_model::{Problem, ProblemCode, RelPath, UnixNanos};
 use hcfs_remote::Remote;
 use hcfs_state::{StateError, Store};
 use tokio::sync::{Notify, RwLock, broadcast, mpsc, oneshot};
@@ -80,6 +80,8 @@ pub(crate) struct Session {
     pub(crate) unknown: BTreeSet<RelPath>,
     /// Files that changed while the last scan read them.
     pub(crate) changing: BTreeSet<RelPath>,
+    /// When the server stored the versions that differ from what is here, by its own clock.
+    pub(crate) stored_at: BTreeMap<RelPath, UnixNanos>,
     /// Holds the log has told of.
     pub(crate) told_holds: BTreeSet<u64>,
     /// How many paths the last plan left alone.
@@ -99,8 +101,10 @@ pub(crate) struct Session {
     pub(crate) commands: mpsc::Receiver<Command>,
     /// Says where to look; `None` where the folder cannot be watched.
     pub(crate) watcher: Option<Box<dyn Watch>>,
-    /// Rung by the watcher.
+    /// Rung by the watcher, and by what runs beside the session.
     pub(crate) bell: Arc<Notify>,
+    /// What was changed here beside the session: it is to be looked at.
+    pub(crate) touched: Arc<Mutex<BTreeSet<RelPath>>>,
     pub(crate) events: broadcast::Sender<Event>,
     /// Commands that need the folder to themselves, kept until the cycle is over.
     pub(crate) waiting: VecDeque<Command>,
@@ -121,6 +125,8 @@ pub(crate) struct Timers {
     next_full_scan: Instant,
     last_full_scan: Option<Instant>,
     next_prune: Instant,
+    /// How many bytes lie in the trash, as far as that is known without looking.
+    pub(crate) trash: u64,
     /// After trouble: nothing is tried before.
     not_before: Option<Instant>,
     trouble: Backoff,
@@ -134,6 +140,7 @@ impl Timers {
             next_full_scan: now,
             last_full_scan: None,
             next_prune: now,
+            trash: 0,
             not_before: None,
             trouble: Backoff::new(Duration::from_secs(1), Duration::from_secs(60), seed),
         }
@@ -276,6 +283,14 @@ impl Session {
         is_due
     }
 
+    /// Notes that so many bytes went to the trash: where that is too much, it is looked through soon.
+    pub(crate) fn trashed(&mut self, bytes: u64) {
+        self.timers.trash = self.timers.trash.saturating_add(bytes);
+        if self.timers.trash > self.spec.trash_bytes {
+            self.timers.next_prune = Instant::now();
+        }
+    }
+
     /// Says that the server has just been asked.
     pub(crate) fn polled(&mut self) {
         self.timers.next_poll = Instant::now() + Duration::from_secs(self.spec.poll_seconds.max(1));
@@ -324,6 +339,7 @@ impl Session {
 
     /// Notes what the watcher says. Hints only say where to look.
     fn heed(&mut self) {
+        self.heed_touched();
         let hints = self.watcher.as_ref().map(|watcher| watcher.take()).unwrap_or_default();
         for hint in hints {
             match hint {
@@ -390,6 +406,13 @@ impl Session {
             }
             Some(Command::Holds(reply)) => {
                 let _ = reply.send(self.open_holds());
+            }
+            Some(Command::Trash(reply)) => self.list_trash(reply),
+            Some(Command::RestoreTrashed { id, reply }) => self.restore_trashed(id, reply),
+            Some(Command::EmptyTrash(reply)) => self.empty_trash(reply),
+            Some(Command::History { path, reply }) => self.history(path, reply),
+            Some(Command::Explain { path, reply }) => {
+                let _ = reply.send(self.explain(path).map_err(CommandError::failure_of_folder));
             }
             Some(Command::SettleHold { id, accept, reply }) => {
                 let _ = reply.send(self.settle_hold(id, accept));

@@ -30,6 +30,8 @@ pub struct FolderSpec {
     pub share_paths: bool,
     /// How many days replaced and deleted files stay in the trash.
     pub trash_days: u32,
+    /// How many bytes the trash keeps at most, whatever their age; the oldest go first.
+    pub trash_bytes: u64,
     /// How many files are in flight at once.
     pub transfers: usize,
     /// Seconds between two looks at the server.

@@ -1,6 +1,6 @@
 //! Starting a folder, and ending it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -164,6 +164,7 @@ pub fn open(spec: FolderSpec, owner: Owner, ground: Ground) -> Result<(FolderHan
         registered: false,
         unknown: BTreeSet::new(),
         changing: BTreeSet::new(),
+        stored_at: BTreeMap::new(),
         told_holds: BTreeSet::new(),
         reported: 0,
         told_rest: None,
@@ -175,6 +176,7 @@ pub fn open(spec: FolderSpec, owner: Owner, ground: Ground) -> Result<(FolderHan
         commands: taken,
         watcher: None,
         bell: Arc::new(Notify::new()),
+        touched: Arc::default(),
         events,
         waiting: VecDeque::new(),
         syncs: Vec::new(),

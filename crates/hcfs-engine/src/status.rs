@@ -152,6 +152,8 @@ pub enum EventKind {
     RenamedThere,
     /// A file here went to the trash.
     DeletedHere,
+    /// A file came back from the trash.
+    Restored,
     /// A file on the server was deleted.
     DeletedThere,
     /// Both sides had the same content.
@@ -169,12 +171,13 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Uploaded,
         Self::Downloaded,
         Self::RenamedHere,
         Self::RenamedThere,
         Self::DeletedHere,
+        Self::Restored,
         Self::DeletedThere,
         Self::Adopted,
         Self::Conflict,
@@ -199,6 +202,7 @@ impl EventKind {
             Self::RenamedHere => "renamed_here",
             Self::RenamedThere => "renamed_there",
             Self::DeletedHere => "deleted_here",
+            Self::Restored => "restored",
             Self::DeletedThere => "deleted_there",
             Self::Adopted => "adopted",
             Self::Conflict => "conflict",

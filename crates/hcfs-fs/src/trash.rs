@@ -162,6 +162,14 @@ impl Folder {
         Ok(found)
     }
 
+    /// Where the file of the entry `id` was.
+    ///
+    /// # Errors
+    /// [`ApplyError::NotInTrash`].
+    pub fn trash_path(&self, id: &str) -> Result<RelPath, ApplyError> {
+        self.entry(id).map(|(path, _)| path)
+    }
+
     /// Puts the entry `id` back under its path, or beside it where the name is taken; says where.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! What a plan says: stages of actions, conflicts, holds and reports.
 
+use std::fmt;
+
 use hcfs_model::{LocalEntry, RelPath, RemoteEntry};
 
 use crate::Resolution;
@@ -98,6 +100,48 @@ pub enum Action {
         /// The file.
         local: LocalEntry,
     },
+}
+
+impl Action {
+    /// Which action, as a stable text in snake case.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Adopt { .. } => "adopt",
+            Self::Forget { .. } => "forget",
+            Self::SetAside { .. } => "set_aside",
+            Self::RenameRemote { .. } => "rename_remote",
+            Self::RenameLocal { .. } => "rename_local",
+            Self::Upload { .. } => "upload",
+            Self::Download { .. } => "download",
+            Self::DeleteRemote { .. } => "delete_remote",
+            Self::DeleteLocal { .. } => "delete_local",
+        }
+    }
+
+    /// Where it starts.
+    #[must_use]
+    pub fn path(&self) -> &RelPath {
+        match self {
+            Self::RenameRemote { from, .. } | Self::RenameLocal { from, .. } => from,
+            Self::Adopt { path, .. }
+            | Self::Forget { path }
+            | Self::SetAside { path, .. }
+            | Self::Upload { path, .. }
+            | Self::Download { path, .. }
+            | Self::DeleteRemote { path, .. }
+            | Self::DeleteLocal { path, .. } => path,
+        }
+    }
+
+    /// The other name, of those that move something.
+    #[must_use]
+    pub fn to(&self) -> Option<&RelPath> {
+        match self {
+            Self::SetAside { to, .. } | Self::RenameRemote { to, .. } | Self::RenameLocal { to, .. } => Some(to),
+            _ => None,
+        }
+    }
 }
 
 /// What the actions of a stage have in common.
@@ -218,6 +262,19 @@ pub enum Reason {
     DiffersThere,
     /// Changed here only, and the folder only receives.
     DiffersHere,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blocked => f.write_str("it, or a directory above it, has a problem"),
+            Self::Unreadable => f.write_str("nobody could look whether a file is there"),
+            Self::AwaitsBaseline => f.write_str("it would be a deletion, and one side has not been seen in full yet"),
+            Self::InTheWay { by } => write!(f, "\"{by}\" has the place and cannot be moved now"),
+            Self::DiffersThere => f.write_str("it changed on the server only, and the folder only sends"),
+            Self::DiffersHere => f.write_str("it changed here only, and the folder only receives"),
+        }
+    }
 }
 
 /// What is to be done.

@@ -105,6 +105,8 @@ pub struct Conflict {
     pub local: Option<(SaltedHash, u64)>,
     /// What was on the server.
     pub remote: Option<RemoteVersion>,
+    /// When the server stored that, by its own clock, where it said so.
+    pub remote_at: Option<UnixNanos>,
     /// The name of the device that found it.
     pub device: String,
     /// The user's answer, once there is one.
@@ -115,7 +117,7 @@ macro_rules! select {
     ($which:literal) => {
         concat!(
             "SELECT id, path, kind, copy, at, local_hash, local_size, remote_hash, remote_size, seq, revision, device, ",
-            "decision FROM conflict ",
+            "decision, remote_at FROM conflict ",
             $which
         )
     };
@@ -136,6 +138,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(u64, Conflict)> {
         }),
         None => None,
     };
+    let remote_at: Option<i64> = row.get(13)?;
     let conflict = Conflict {
         path: columns::path(row, 1)?,
         kind: row.get(2)?,
@@ -143,6 +146,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(u64, Conflict)> {
         at: columns::time(row, 4)?,
         local,
         remote,
+        remote_at: remote_at.map(UnixNanos),
         device: row.get(11)?,
         decision: row.get(12)?,
     };
@@ -171,7 +175,7 @@ impl Store {
         if let Some((id, _)) = known.into_iter().find(|(_, known)| known.is_again(conflict)) {
             return Ok(id);
         }
-        let Conflict { path, kind, copy, at, local, remote, device, decision } = conflict;
+        let Conflict { path, kind, copy, at, local, remote, remote_at, device, decision } = conflict;
         let sized = |size| columns::signed(path, "size", size);
         let local_size = local.map(|(_, size)| sized(size)).transpose()?;
         let remote_size = remote.map(|version| sized(version.size)).transpose()?;
@@ -181,7 +185,8 @@ impl Store {
             .connection()
             .prepare_cached(
                 "INSERT INTO conflict (path, kind, copy, at, local_hash, local_size, remote_hash, remote_size, seq, \
-                 revision, device, decision) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) RETURNING id",
+                 revision, device, decision, remote_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
+                 ?13) RETURNING id",
             )?
             .query_row(
                 params![
@@ -197,6 +202,7 @@ impl Store {
                     remote.map(|version| version.revision.id.0),
                     device,
                     decision,
+                    remote_at.map(|at| at.0),
                 ],
                 |row| columns::unsigned(row, 0),
             )?;

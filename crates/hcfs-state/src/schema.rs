@@ -9,7 +9,10 @@ use rusqlite::{Connection, params};
 use crate::{Identity, StateError};
 
 /// The migrations in their order; the version after one is its place, from 1. Append only.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/state/0001_trees.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/state/0001_trees.sql"),
+    include_str!("../../../migrations/state/0002_conflict_times.sql"),
+];
 
 /// `HCFS`: what tells our databases from others.
 const APPLICATION_ID: i64 = 0x4843_4653;

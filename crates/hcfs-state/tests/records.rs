@@ -40,6 +40,7 @@ fn conflict() -> Conflict {
         at: UnixNanos(5),
         local: Some((salted(1), 10)),
         remote: Some(RemoteVersion { hash: salted(2), size: 20, revision: kit::revision(3, 3) }),
+        remote_at: Some(UnixNanos(5)),
         device: "home".to_owned(),
         decision: None,
     }

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use hcfs_api::{FolderMode, Resolution};
 use hcfs_model::{FolderLabel, RelPath};
 
+use super::recovery::{AskedPath, TrashOptions};
 use super::value::{ByteRange, label, mode, remote_directory, remote_path, resolution, seconds};
 
 /// A command for the running daemon.
@@ -32,9 +33,21 @@ pub enum SocketCommand {
     /// List what is not in step, why, and what to do
     #[command(after_help = "Example:\n  hcfs problems --label documents")]
     Problems(ProblemsOptions),
-    /// List deletions that wait for a yes, or answer one
+    /// List what waits for a yes, such as many deletions at once, or answer it
     #[command(args_conflicts_with_subcommands = true, after_help = "Examples:\n  hcfs holds\n  hcfs holds restore 3")]
     Holds(HoldsOptions),
+    /// List, bring back or remove what a cycle replaced or deleted here
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  hcfs trash list\n  hcfs trash restore report.odt"
+    )]
+    Trash(TrashOptions),
+    /// List the versions of a file that can be had on this device
+    #[command(after_help = "Example:\n  hcfs history report.odt")]
+    History(AskedPath),
+    /// Say how a file stands, why, and what each side knows of it
+    #[command(after_help = "Examples:\n  hcfs explain report.odt\n  hcfs explain ~/Documents/report.odt --json")]
+    Explain(AskedPath),
     /// Print what happened, the oldest first
     #[command(after_help = "Examples:\n  hcfs log\n  hcfs log --follow --json")]
     Log(LogOptions),
@@ -211,7 +224,7 @@ pub struct HoldsOptions {
 /// `hcfs holds …`.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum HoldCommand {
-    /// Let the deletions happen
+    /// Let what is held happen
     #[command(after_help = "Example:\n  hcfs holds accept 3")]
     Accept(AnsweredHold),
     /// Bring the files back on the side that lost them

@@ -99,6 +99,17 @@ fn commands_for_what_is_wrong_and_for_files() {
                 command: Some(HoldCommand::Accept(AnsweredHold { id: 7 })),
             }),
         ),
+        ("trash", SocketCommand::Trash(TrashOptions::default())),
+        (
+            "trash restore a/b --label x",
+            SocketCommand::Trash(TrashOptions {
+                label: Some(label("x")),
+                command: Some(TrashCommand::Restore(RestoredFile { what: "a/b".into() })),
+            }),
+        ),
+        ("trash empty", SocketCommand::Trash(TrashOptions { label: None, command: Some(TrashCommand::Empty) })),
+        ("history a", SocketCommand::History(AskedPath { path: "a".into(), label: None })),
+        ("explain /d/a", SocketCommand::Explain(AskedPath { path: "/d/a".into(), label: None })),
         ("log -f", SocketCommand::Log(LogOptions { follow: true, label: None })),
         ("ls a/b/", SocketCommand::Ls(LsOptions { path: Some(path("a/b")), label: None })),
         (
@@ -295,7 +306,7 @@ fn commands_of_later_are_not_offered_and_no_option_takes_a_secret() {
             assert!(!["password", "mnemonic", "token", "phrase", "secret"].contains(&name), "{path} --{name}");
         }
     });
-    for later in ["ui", "doctor", "trash", "history", "search", "source", "fetch", "service", "completions", "man"] {
+    for later in ["ui", "doctor", "search", "source", "fetch", "service", "completions", "man"] {
         assert!(!names.contains(&format!("hcfs {later}")), "{later}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hcfs_api::{Conflict, Folder, FolderMode, Hold, LogEvent, Problem, RemoteFile, UnixMillis};
+use hcfs_api::{Conflict, ConflictSide, Folder, FolderMode, Hold, LogEvent, Problem, RemoteFile, UnixMillis};
 use jiff::tz::TimeZone;
 
 use super::status::state;
@@ -60,14 +60,10 @@ pub fn conflicts(conflicts: &[(String, Conflict)], now: UnixMillis, look: Look) 
             "deleted_here_modified_there" => "deleted here, changed on the server",
             other => &plain(other),
         };
-        let mut text = format!("{kind}, {}", ago(conflict.at, now));
-        if let Some(size) = conflict.local_size {
-            let _ = write!(text, "; here {}", bytes(size));
-        }
-        if let Some(size) = conflict.remote_size {
-            let _ = write!(text, "; on the server {}", bytes(size));
-        }
-        out.push_str(&wrapped(look, 2, &text));
+        let skipped = if conflict.skipped { "; left as it is, as you said" } else { "" };
+        out.push_str(&wrapped(look, 2, &format!("{kind}, {}{skipped}", ago(conflict.at, now))));
+        out.push_str(&wrapped(look, 2, &side("here", conflict.local.as_ref(), now)));
+        out.push_str(&wrapped(look, 2, &side("on the server", conflict.remote.as_ref(), now)));
         if let Some(copy) = &conflict.copy {
             out.push_str(&wrapped(look, 2, &format!("this device's version: {}", plain(copy))));
         }
@@ -79,6 +75,19 @@ pub fn conflicts(conflicts: &[(String, Conflict)], now: UnixMillis, look: Look) 
     out + "\n" + &paint.faint_lines(&wrapped(look, 0, hint))
 }
 
+/// One side of a conflict: how much, when, by whom.
+fn side(place: &str, side: Option<&ConflictSide>, now: UnixMillis) -> String {
+    let Some(side) = side else { return format!("{place}: deleted") };
+    let mut text = format!("{place}: {}", bytes(side.size));
+    if let Some(at) = side.at {
+        let _ = write!(text, ", {}", ago(at, now));
+    }
+    if let Some(device) = &side.device {
+        let _ = write!(text, ", by {}", plain(device));
+    }
+    text
+}
+
 /// Holds, each with its folder.
 #[must_use]
 pub fn holds(holds: &[(String, Hold)], now: UnixMillis, look: Look) -> String {
@@ -87,30 +96,51 @@ pub fn holds(holds: &[(String, Hold)], now: UnixMillis, look: Look) -> String {
     for (folder, hold) in holds {
         let head = format!("{}: hold {}", plain(folder), hold.id);
         let _ = writeln!(out, "{}", paint.attention(&line(look, &head)));
-        out.push_str(&wrapped(look, 2, &format!("{}, {}", deletions(hold), ago(hold.at, now))));
+        out.push_str(&wrapped(look, 2, &format!("{}, {}", held(hold), ago(hold.at, now))));
         examples(&mut out, hold, look);
     }
     if out.is_empty() {
         return "no holds\n".to_owned();
     }
-    let hint = "let them happen with `hcfs holds accept ID`, or bring the files back with `hcfs holds restore ID`";
+    let hint = "let it happen with `hcfs holds accept ID`, or bring the files back with `hcfs holds restore ID`";
     out + "\n" + &paint.faint_lines(&wrapped(look, 0, hint))
 }
 
 /// What would happen if a hold were accepted.
 #[must_use]
 pub fn hold_question(hold: &Hold, look: Look) -> String {
-    let mut out = wrapped(look, 0, &format!("{}:", deletions(hold)));
+    let mut out = wrapped(look, 0, &format!("{}:", held(hold)));
     examples(&mut out, hold, look);
     out
 }
 
-fn deletions(hold: &Hold) -> String {
+/// What an acceptance would let happen, as a phrase and as a question.
+#[must_use]
+pub fn hold_asked(hold: &Hold) -> (String, String) {
+    let what = match hold.kind.as_str() {
+        "rollback" | "equivocation" => format!("take {} as the server lists them", many(hold.count, "file")),
+        _ => format!("let {} happen", many(hold.count, "deletion")),
+    };
+    let mut question = what.clone();
+    question.get_mut(..1).map(str::make_ascii_uppercase);
+    (format!("to {what}"), format!("{question}?"))
+}
+
+fn held(hold: &Hold) -> String {
     let files = format!("{} of {}", count(hold.count), many(hold.of, "file"));
+    let scope = hold.scope.as_ref().map(|scope| format!(" in \"{}\"", plain(scope))).unwrap_or_default();
     match hold.kind.as_str() {
-        "mass_deletion_here" => format!("{files} deleted here, not yet on the server"),
-        "mass_deletion_there" => format!("{files} deleted on the server, not yet here"),
-        other => format!("{files} to be deleted ({})", plain(other)),
+        "mass_deletion_here" => format!("{files}{scope} deleted here, not yet on the server"),
+        "mass_deletion_there" => format!("{files}{scope} deleted on the server, not yet here"),
+        "unknown_folder" => format!("the server does not know the folder any more; {files} would be deleted here"),
+        "rollback" => format!("{files} listed in an older version than before"),
+        "equivocation" => format!("{files} listed in another version of the same number than before"),
+        "root_missing" => format!("the directory is missing; {files} would be deleted on the server"),
+        "root_empty" => format!("the directory is empty; {files} would be deleted on the server"),
+        "root_replaced" => {
+            format!("another directory stands there; of {files}, those it lacks would be deleted on the server")
+        }
+        other => format!("{files}{scope} to be deleted ({})", plain(other)),
     }
 }
 

@@ -1,6 +1,6 @@
 pub(crate) mod samples;
 
-use hcfs_api::{Conflict, Hold, LogEvent, Problem, RemoteFile};
+use hcfs_api::{Conflict, ConflictSide, Hold, LogEvent, Problem, RemoteFile};
 use insta::assert_snapshot;
 use jiff::tz::TimeZone;
 
@@ -106,6 +106,9 @@ fn wrong() -> (InFolders<Problem>, InFolders<Conflict>, InFolders<Hold>) {
         at: NOW - 120_000,
         local_size: Some(2048),
         remote_size: Some(10),
+        local: Some(ConflictSide { size: 2048, at: Some(NOW - 300_000), device: Some("laptop".into()) }),
+        remote: Some(ConflictSide { size: 10, at: Some(NOW - 240_000), device: None }),
+        skipped: false,
     };
     let conflicts = vec![
         (
@@ -115,13 +118,17 @@ fn wrong() -> (InFolders<Problem>, InFolders<Conflict>, InFolders<Hold>) {
                 ..conflict("report.odt", "both_modified")
             },
         ),
-        ("documents".into(), Conflict { remote_size: None, ..conflict("x", "modified_here_deleted_there") }),
+        (
+            "documents".into(),
+            Conflict { remote_size: None, remote: None, skipped: true, ..conflict("x", "modified_here_deleted_there") },
+        ),
     ];
     let holds = vec![(
         "documents".into(),
         Hold {
             id: 3,
             kind: "mass_deletion_here".into(),
+            scope: None,
             count: 1200,
             of: 1234,
             examples: vec!["a.txt".into(), "letters/b.txt".into()],

@@ -1,5 +1,6 @@
 mod daemon;
 mod direct;
+mod recovery;
 mod states;
 mod wrongs;
 

@@ -16,36 +16,36 @@ use crate::render;
 
 /// An element of a list over several folders.
 #[derive(Serialize)]
-struct InFolder<'l, T> {
+pub(super) struct InFolder<'l, T> {
     folder: &'l str,
     #[serde(flatten)]
     item: &'l T,
 }
 
-fn in_folders<T>(items: &[(String, T)]) -> Vec<InFolder<'_, T>> {
+pub(super) fn in_folders<T>(items: &[(String, T)]) -> Vec<InFolder<'_, T>> {
     items.iter().map(|(folder, item)| InFolder { folder, item }).collect()
 }
 
 /// What folders have to tell, and what kept one of them from telling.
-struct Gathered<T> {
-    items: Vec<(String, T)>,
+pub(super) struct Gathered<T> {
+    pub(super) items: Vec<(String, T)>,
     failed: Option<CliError>,
 }
 
 impl<T> Gathered<T> {
     /// After everything was shown: the failure, if there was one.
-    fn end(self) -> Ended {
+    pub(super) fn end(self) -> Ended {
         self.failed.map_or(Ok(ExitCode::Done), Err)
     }
 }
 
 impl Session<'_> {
-    async fn folders_of(&self, label: Option<&FolderLabel>) -> Result<Vec<Folder>, CliError> {
+    pub(super) async fn folders_of(&self, label: Option<&FolderLabel>) -> Result<Vec<Folder>, CliError> {
         self.chosen(label.map(std::slice::from_ref).unwrap_or_default()).await
     }
 
     /// A list of each folder. One folder that cannot tell does not hide what the others have to say.
-    async fn gathered<T: DeserializeOwned>(
+    pub(super) async fn gathered<T: DeserializeOwned>(
         &self,
         folders: &[Folder],
         route: impl Fn(&str, u64, usize) -> String,
@@ -156,12 +156,11 @@ impl Session<'_> {
                 let text = render::hold_question(&hold, self.terminal.err_look());
                 self.terminal.err(&text);
             }
-            let what = format!("to let {} happen", render::many(hold.count, "deletion"));
-            let question = format!("Let {} happen?", render::many(hold.count, "deletion"));
+            let (what, question) = render::hold_asked(&hold);
             self.confirm(&what, &question).await?;
         }
         self.client.post_json::<Done>(&routes::hold(&label, id), &SettleHoldRequest { accept }).await?;
-        let outcome = if accept { "the deletions happen" } else { "the files come back" };
+        let outcome = if accept { "what was held happens" } else { "the files come back" };
         self.done(&format!("{label}: hold {id}: {outcome}"))
     }
 }

@@ -36,6 +36,7 @@ conflicts = "accept-remote"
 share_paths = true
 max_delete = { files = 5, percent = 50 }
 trash_days = 7
+trash_size = "5GB"
 [[folder]]
 label = "photos"
 path = "/home/me/Photos"
@@ -66,6 +67,7 @@ fn every_key_is_read() {
             share_paths: true,
             max_delete: MaxDelete { files: 5, percent: 50 },
             trash_days: 7,
+            trash_size: 5_000_000_000,
         }
     );
     let photos = &config.folders[&FolderLabel::new("photos").unwrap()];

@@ -111,12 +111,27 @@ pub(super) fn resolution(text: &str) -> Result<Resolution, Wrong> {
 
 /// A rate in bytes a second: `0`, `500000`, `10MB/s`, `1.5 MiB/s`.
 pub(super) fn rate(text: &str) -> Result<u64, Wrong> {
-    let wrong =
-        || Wrong::new(format!("is \"{text}\", which is not a rate"), "write it as 10MB/s or 512KiB/s; 0 is no limit");
     let bare = text.trim();
-    let bare = bare.strip_suffix("/s").unwrap_or(bare).trim_end();
-    let split = bare.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(bare.len());
-    let (number, unit) = bare.split_at(split);
+    amount(bare.strip_suffix("/s").unwrap_or(bare).trim_end()).ok_or_else(|| {
+        Wrong::new(format!("is \"{text}\", which is not a rate"), "write it as 10MB/s or 512KiB/s; 0 is no limit")
+    })
+}
+
+/// A size in bytes: `500000`, `10GB`, `1.5 GiB`. `0` is no limit.
+pub(super) fn size(text: &str) -> Result<u64, Wrong> {
+    match amount(text.trim()) {
+        Some(0) => Ok(u64::MAX),
+        Some(bytes) => Ok(bytes),
+        None => {
+            Err(Wrong::new(format!("is \"{text}\", which is not a size"), "write it as 10GB or 512MiB; 0 is no limit"))
+        }
+    }
+}
+
+/// A number of bytes with or without a unit.
+fn amount(text: &str) -> Option<u64> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
     let unit: u64 = match unit.trim() {
         "" | "B" => 1,
         "kB" | "KB" => 1_000,
@@ -125,22 +140,19 @@ pub(super) fn rate(text: &str) -> Result<u64, Wrong> {
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
-        _ => return Err(wrong()),
+        _ => return None,
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     // Nine digits of fraction are more than any unit here can show.
     if whole.is_empty() || number.ends_with('.') || fraction.contains('.') || fraction.len() > 9 {
-        return Err(wrong());
+        return None;
     }
-    let whole: u64 = whole.parse().map_err(|_| wrong())?;
+    let whole: u64 = whole.parse().ok()?;
     let part = match fraction {
         "" => 0,
-        digits => {
-            digits.parse::<u64>().map_err(|_| wrong())? * unit
-                / 10_u64.pow(u32::try_from(digits.len()).map_err(|_| wrong())?)
-        }
+        digits => digits.parse::<u64>().ok()? * unit / 10_u64.pow(u32::try_from(digits.len()).ok()?),
     };
-    whole.checked_mul(unit).and_then(|bytes| bytes.checked_add(part)).ok_or_else(wrong)
+    whole.checked_mul(unit).and_then(|bytes| bytes.checked_add(part))
 }
 
 #[cfg(test)]
@@ -173,6 +185,16 @@ mod tests {
             "1.0000000001GB",
         ] {
             assert!(rate(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [("10GB", 10_000_000_000), (" 1.5 GiB", 3 << 29), ("7", 7), ("0", u64::MAX)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "10GB/s", "-1", "ten"] {
+            assert!(size(text).is_err(), "{text}");
         }
     }
 

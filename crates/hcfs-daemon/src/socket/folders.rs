@@ -19,7 +19,7 @@ use hcfs_model::{FolderLabel, RelPath};
 use serde::Deserialize;
 
 use super::answer::{Answer, Failure, Json, Params, done};
-use super::{Served, content};
+use super::{Served, content, recovery};
 use crate::config::{Config, FolderEntry};
 use crate::view;
 
@@ -40,6 +40,7 @@ pub(super) fn routes() -> Router<Served> {
         .route("/files", get(files))
         .route("/move", post(rename))
         .merge(content::routes())
+        .merge(recovery::routes())
 }
 
 /// The label in the route.
@@ -62,7 +63,7 @@ pub(super) async fn running(served: &Served, text: &str) -> Answer<FolderHandle>
     Ok(served.supervisor.running(&label(text)?).await?)
 }
 
-fn refused(error: hcfs_engine::CommandError) -> Failure {
+pub(super) fn refused(error: hcfs_engine::CommandError) -> Failure {
     Failure(view::command_error(error))
 }
 
@@ -104,7 +105,7 @@ async fn detail(State(served): State<Served>, Path(folder): Path<String>) -> Ans
 /// Which part of a list.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Part {
+pub(super) struct Part {
     #[serde(default)]
     after: u64,
     limit: Option<usize>,
@@ -116,7 +117,7 @@ impl Part {
     }
 
     /// The part of a list whose elements have growing ids.
-    fn of<T, U>(&self, all: &[T], id: impl Fn(&T) -> u64, show: impl Fn(&T) -> U) -> Page<U> {
+    pub(super) fn of<T, U>(&self, all: &[T], id: impl Fn(&T) -> u64, show: impl Fn(&T) -> U) -> Page<U> {
         let mut rest = all.iter().filter(|element| id(element) > self.after);
         let part: Vec<&T> = rest.by_ref().take(self.limit()).collect();
         let next = rest.next().and(part.last()).map(|last| id(last));

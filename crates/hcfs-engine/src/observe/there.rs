@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use hcfs_crypto::sealed_path;
-use hcfs_model::{FileId, Problem, ProblemCode, RelPath, RemoteEntry};
+use hcfs_model::{FileId, Problem, ProblemCode, RelPath, RemoteEntry, UnixNanos};
 use hcfs_remote::{FileRow, ListedFile, Listing, ListingTag, Remote, RemoteError};
 use hcfs_state::{RemoteUpdate, Suspicion};
 
 use crate::session::{Session, Stop};
 use crate::status::FolderState;
+
+/// Of how many new versions it is remembered when the server stored them: for the conflicts they may be part of.
+const STORED_MAX: usize = 10_000;
 
 /// How many vanished files are asked for at once.
 const PROBES: usize = 16;
@@ -69,9 +72,23 @@ impl Session {
         let remove = gone.into_iter().filter(|path| !seen.files.contains_key(path)).collect();
         // A tag spares reading the listing again, and with it what is wrong with its rows.
         let tag = tag.filter(|_| is_proven && seen.problems.is_empty()).map(|tag| tag.as_str().to_owned());
+        self.stored_at.extend(seen.stored_at);
         let update = RemoteUpdate { put: seen.files.into_iter().collect(), remove, tag };
         self.store.record_remote(&update, true).map_err(Stop::state)?;
         self.blocked.listed(seen.problems);
+        self.forget_stored()?;
+        Ok(())
+    }
+
+    /// Of versions that are in step nobody asks any more when they were stored.
+    fn forget_stored(&mut self) -> Result<(), Stop> {
+        let mut open = BTreeMap::new();
+        for (path, at) in std::mem::take(&mut self.stored_at) {
+            if open.len() < STORED_MAX && !self.store.row(&path).map_err(Stop::state)?.is_agreed() {
+                open.insert(path, at);
+            }
+        }
+        self.stored_at = open;
         Ok(())
     }
 
@@ -145,6 +162,8 @@ struct Seen {
     ids: BTreeSet<FileId>,
     files: BTreeMap<RelPath, RemoteEntry>,
     problems: Vec<Problem>,
+    /// When new versions were stored.
+    stored_at: Vec<(RelPath, UnixNanos)>,
 }
 
 impl Seen {
@@ -173,6 +192,10 @@ impl Seen {
                 return self.twin(&path);
             }
             self.twin(&path);
+        }
+        let is_new = before.get(&id).is_none_or(|(_, known)| known.revision != row.entry.revision);
+        if is_new && self.stored_at.len() < STORED_MAX {
+            self.stored_at.push((path.clone(), UnixNanos(row.updated_at.saturating_mul(1_000_000_000))));
         }
         self.files.insert(path, row.entry);
     }

@@ -104,6 +104,7 @@ impl Device {
             ignore: Vec::new(),
             share_paths: false,
             trash_days: 30,
+            trash_bytes: u64::MAX,
             transfers: 4,
             poll_seconds: 3600,
         };

@@ -30,11 +30,22 @@ fn conflict(id: u64, path: &str) -> Conflict {
         at: samples::NOW,
         local_size: None,
         remote_size: None,
+        local: None,
+        remote: None,
+        skipped: false,
     }
 }
 
 fn hold(id: u64) -> Hold {
-    Hold { id, kind: "mass_deletion_here".into(), count: 30, of: 40, examples: vec!["x.txt".into()], at: samples::NOW }
+    Hold {
+        id,
+        kind: "mass_deletion_here".into(),
+        scope: None,
+        count: 30,
+        of: 40,
+        examples: vec!["x.txt".into()],
+        at: samples::NOW,
+    }
 }
 
 #[tokio::test]
@@ -139,7 +150,7 @@ async fn held_deletions_show_their_number_and_need_a_yes() {
     assert!(!daemon.lines().iter().any(|line| line.starts_with("POST")), "{:?}", daemon.lines());
     let daemon = with_hold();
     let outcome = hcfs(&daemon.socket(), &["holds", "accept", "3", "--yes"]).await;
-    assert_eq!((outcome.code, outcome.out.as_str()), (ExitCode::Done, "documents: hold 3: the deletions happen\n"));
+    assert_eq!((outcome.code, outcome.out.as_str()), (ExitCode::Done, "documents: hold 3: what was held happens\n"));
     assert_eq!(daemon.seen().pop().unwrap().body, br#"{"accept":true}"#);
     let outcome = hcfs(&with_hold().socket(), &["holds", "accept", "4", "--yes"]).await;
     assert_eq!(outcome.code, ExitCode::Failed);
