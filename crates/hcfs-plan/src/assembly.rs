@@ -1,10 +1,12 @@
 //! Turns the fates of rows into stages of actions, and checks that no differing row was left out.
 
-use hcfs_model::{LocalEntry, RelPath, RemoteEntry, Rows};
+use std::collections::BTreeMap;
+
+use hcfs_model::{LocalEntry, RelPath, RemoteEntry, Rows, SaltedHash};
 
 use crate::clash::Above;
 use crate::matrix::{Cause, Fate, Slot, is_covered};
-use crate::names::Names;
+use crate::names::{Names, is_temporary};
 use crate::rename::{Pairs, Place};
 use crate::{
     Action, Base, Conflict, ConflictKind, Context, Hold, Incomplete, Plan, Reason, Resolution, Stage, StageKind,
@@ -38,12 +40,15 @@ pub(crate) fn assemble(decided: Decided<'_>, rows: &Rows, context: &Context) -> 
         rows,
         context,
         names: None,
+        leftovers: slots.iter().enumerate().rev().filter_map(leftover).collect(),
         stages: Default::default(),
         conflicts: Vec::new(),
         reported: Vec::new(),
         accounted: vec![false; slots.len()],
     };
-    for index in 0..slots.len() {
+    let (leftovers, rest): (Vec<usize>, Vec<usize>) =
+        (0..slots.len()).partition(|&index| leftover((index, &slots[index])).is_some());
+    for index in rest.into_iter().chain(leftovers) {
         assembly.emit(index);
     }
     assembly.rename_remote(&remote, &above);
@@ -66,6 +71,13 @@ fn check(slots: &[Slot<'_>], accounted: &[bool]) -> Result<(), Incomplete> {
     if paths.is_empty() { Ok(()) } else { Err(Incomplete { paths }) }
 }
 
+/// A content that was left at a temporary name on the server, and that no rename was found for.
+fn leftover((index, slot): (usize, &Slot<'_>)) -> Option<(SaltedHash, usize)> {
+    let is_new = slot.row.local.is_none() && slot.row.synced.is_none();
+    let is_left = slot.fate == Fate::Download && is_new && is_temporary(slot.path);
+    slot.row.remote.as_ref().filter(|_| is_left).map(|remote| (remote.hash, index))
+}
+
 struct Assembly<'a> {
     slots: &'a [Slot<'a>],
     related: &'a [bool],
@@ -73,6 +85,8 @@ struct Assembly<'a> {
     context: &'a Context,
     /// Made when the first name is needed.
     names: Option<Names<'a>>,
+    /// What was left at temporary names on the server and is still to be decided, by content.
+    leftovers: BTreeMap<SaltedHash, usize>,
     stages: [Vec<Action>; 6],
     conflicts: Vec<Conflict>,
     reported: Vec<(RelPath, Reason)>,
@@ -91,6 +105,9 @@ impl<'a> Assembly<'a> {
     }
 
     fn emit(&mut self, index: usize) {
+        if self.accounted[index] {
+            return;
+        }
         let slot = &self.slots[index];
         let (local, remote) = (slot.row.local.as_ref(), slot.row.remote.as_ref());
         let mut copy = None;
@@ -169,10 +186,16 @@ impl<'a> Assembly<'a> {
         self.push(StageKind::Transfer, action);
     }
 
-    /// Keeps the local file as `to`, and sends it there if it has a base to be sent on.
+    /// Keeps the local file as `to`, and sends it there if it has a base to be sent on. What a rename that was cut off left
+    /// of it on the server goes there by its name, for it has no other to go to.
     fn set_aside(&mut self, path: &RelPath, to: &RelPath, local: &LocalEntry, base: Option<Base>) {
         self.push(StageKind::Clear, Action::SetAside { path: path.clone(), to: to.clone(), local: local.clone() });
-        if let Some(base) = base {
+        let left = (base == Some(Base::New)).then(|| self.leftovers.remove(&local.hash)).flatten();
+        if let Some((index, remote)) = left.and_then(|index| Some((index, self.slots[index].row.remote.clone()?))) {
+            let (from, base) = (self.slots[index].path.clone(), Base::At(remote));
+            self.push(StageKind::RenameRemote, Action::RenameRemote { from, to: to.clone(), base });
+            self.accounted[index] = true;
+        } else if let Some(base) = base {
             let local = LocalEntry { disk_path: None, ..local.clone() };
             self.push(StageKind::Transfer, Action::Upload { path: to.clone(), local, base });
         }

@@ -261,6 +261,24 @@ fn what_was_left_at_a_temporary_name_goes_before_equal_contents() {
 }
 
 #[test]
+fn a_cut_off_swap_whose_target_was_edited_there_ends_at_the_conflict_copy() {
+    // `a` and `b` were swapped here; the version of `a` got to the temporary name, and then `b` was edited there.
+    let expected = [
+        "Clear: set aside b as b (conflict, laptop, 2025-01-31)",
+        "RenameRemote: rename there .hcfs-rename-0~a to b (conflict, laptop, 2025-01-31), over 2",
+        "Transfer: download b",
+    ];
+    let mut rows = rows(&[(".hcfs-rename-0~a", "-A-", 0), ("b", "ACB", 2)]);
+    let found = plan(&rows, &context()).unwrap();
+    assert_eq!(lines(&found), expected);
+    // Two of them with one conflict: the other comes as it is.
+    rows.extend(self::rows(&[(".hcfs-rename-1~c", "-A-", 0)]));
+    let found = lines(&plan(&rows, &context()).unwrap());
+    assert_eq!(found.len(), 4, "{found:#?}");
+    assert!(found.iter().any(|line| line == "Transfer: download .hcfs-rename-1~c"), "{found:#?}");
+}
+
+#[test]
 fn a_file_becomes_a_directory_with_itself_inside_and_the_reverse() {
     expect(&[("p", "-AA", 1), ("p/x", "A--", 1)], &["RenameRemote: rename there p to p/x, over 1"]);
     let over = ["RenameLocal: rename here p to .hcfs-rename-0~p", "RenameLocal: rename here .hcfs-rename-0~p to p/x"];
