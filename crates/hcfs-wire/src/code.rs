@@ -89,6 +89,8 @@ codes! {
         Conflict = "conflict",
         /// Another upload of the file came first.
         UploadConflict = "upload_conflict",
+        /// The feed does not reach back to the number that was asked for.
+        FeedReset = "feed_reset",
         /// A body larger than the endpoint takes.
         PayloadTooLarge = "payload_too_large",
         /// Too many requests.
@@ -163,6 +165,7 @@ impl ErrorCode {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::Conflict | Self::UploadConflict => 409,
+            Self::FeedReset => 410,
             Self::PayloadTooLarge => 413,
             Self::RateLimited => 429,
             Self::DatabaseError | Self::StorageInconsistency => 500,

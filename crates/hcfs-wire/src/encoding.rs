@@ -137,6 +137,30 @@ pub(crate) mod hex_text {
     }
 }
 
+/// An id or `null`, written as hexadecimal text.
+pub(crate) mod hex_option {
+    use super::{Deserialize, Deserializer, Id32, Serializer};
+
+    struct Hex<T>(T);
+
+    impl<'de, T: Id32> Deserialize<'de> for Hex<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            super::hex_text::deserialize(deserializer).map(Self)
+        }
+    }
+
+    pub(crate) fn serialize<T: Id32, S: Serializer>(id: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        match id {
+            Some(id) => super::hex_text::serialize(id, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, T: Id32, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+        Ok(Option::<Hex<T>>::deserialize(deserializer)?.map(|Hex(id)| id))
+    }
+}
+
 /// A value with a checked text form, written and read as that text.
 macro_rules! text_form {
     ($(#[$doc:meta])* $name:ident, $type:ty, $what:literal, $max:expr, $read:expr) => {

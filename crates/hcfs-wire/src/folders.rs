@@ -3,7 +3,7 @@
 use hcfs_model::{AccountAddress, FolderHash};
 use serde::{Deserialize, Serialize};
 
-use crate::{encoding, limits};
+use crate::{BatchLimits, encoding, limits};
 
 /// The answer to `GET /health`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct Health {
     /// What the server can do beyond the protocol ([`crate::capability`]).
     #[serde(default, deserialize_with = "encoding::texts::<_, 256, { limits::MAX_TEXT }>")]
     pub capabilities: Vec<String>,
+    /// How much one batch may hold, where the server takes or sends batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchLimits>,
 }
 
 impl Health {

@@ -7,11 +7,13 @@
 //!
 //! Deliberately absent: sockets, secret keys, and any decision about what an answer means for a folder.
 
+mod batch;
 mod browse;
 mod code;
 mod encoding;
 mod envelope;
 mod fault;
+mod feed;
 mod files;
 mod folders;
 mod head;
@@ -25,6 +27,10 @@ mod session;
 mod signing;
 mod tag;
 
+pub use batch::{
+    BATCH_START_LEN, BATCH_TYPE, BatchDownload, BatchEntry, BatchError, BatchFile, BatchLimits, BatchReader,
+    BatchUploaded, BatchWanted, EntryAnswer, EntryOutcome, batch_entry, batch_entry_len, batch_start,
+};
 pub use browse::{
     Browse, BrowseFolder, BrowseQuery, CanUpload, CanUploadQuery, FileTypeSummary, SearchFiles, SearchHit, SearchQuery,
     SourceSummary, UserSummary,
@@ -32,6 +38,7 @@ pub use browse::{
 pub use code::{DeleteStatus, ErrorCode, PathReason, RenameReason};
 pub use envelope::{ConflictBody, Envelope, ErrorBody, QuotaBody};
 pub use fault::{Failure, Fault, read_answer, read_failure};
+pub use feed::{Feed, FeedChange, FeedError, FeedQuery, ReadFeed};
 pub use files::{
     BrokenRow, DeleteError, DeleteFiles, DeletedEntry, DeletedFile, DeletedFiles, FolderEntries, GetState, PageQuery,
     PathEntry, PathError, Published, RegisterPaths, RegisteredPaths, RemoteFileEntry, Row,
@@ -50,7 +57,7 @@ pub use session::{
 pub use signing::{SignatureError, rename_text, upload_text, verify_rename, verify_upload};
 pub use tag::{StateTag, TagError, parse_revision_tag, revision_tag};
 
-/// Capabilities that a server lists in its answer to `GET /health`.
+/// Capabilities that a server lists in its answer to `GET /health`; `EXTENSIONS.md` says what each promises.
 pub mod capability {
     /// `GET /get_state` answers carry an `ETag` of the folder's change counter; `If-None-Match` on the first page is
     /// answered with 304 when nothing changed. Pages of one listing that show different tags are skewed.
@@ -62,4 +69,10 @@ pub mod capability {
     /// `POST` and `DELETE /publish/{ss58}/{folder_hash}/{file_id}` open a file's blob to `GET /public/download/{hash}`,
     /// and close it again.
     pub const PUBLISH: &str = "publish";
+    /// `GET /changes/…` tells what changed in a folder, and waits for it.
+    pub const CHANGE_FEED: &str = "change-feed";
+    /// `POST /upload_batch` takes many small files in one request.
+    pub const BATCH_UPLOAD: &str = "batch-upload";
+    /// `POST /download_batch` sends many small files in one answer.
+    pub const BATCH_DOWNLOAD: &str = "batch-download";
 }

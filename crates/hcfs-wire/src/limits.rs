@@ -55,6 +55,15 @@ pub const MAX_MESSAGE: usize = 512;
 /// Bytes of an unknown code that are kept.
 pub const MAX_CODE: usize = 64;
 
+/// Entries of one batch upload or batch download at most.
+pub const MAX_BATCH_ENTRIES: u32 = 1_000;
+/// Bytes of one batch at most, framing included.
+pub const MAX_BATCH_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of one blob of a batch at most: what is larger is worth a request of its own.
+pub const MAX_BATCH_BLOB: u64 = 1024 * 1024;
+/// Seconds that a request for changes waits at most; more is coerced, not refused. Below what proxies wait for an answer.
+pub const MAX_FEED_WAIT: u64 = 50;
+
 /// How many entries of a request's batch are read before it is refused outright. Above the batch's own limit, so
 /// that a batch slightly too large can be answered with `batch_too_large`.
 pub(crate) const BATCH_SLACK: usize = 10_000;

@@ -156,7 +156,7 @@ impl MemoryServer {
     #[must_use]
     pub fn health(&self) -> Health {
         let capabilities = self.state().capabilities.clone();
-        Health { status: "healthy".to_owned(), version: "memory".to_owned(), capabilities }
+        Health { status: "healthy".to_owned(), version: "memory".to_owned(), capabilities, batch: None }
     }
 
     /// Makes a folder known, or renames it.

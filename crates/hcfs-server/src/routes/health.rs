@@ -14,6 +14,7 @@ pub(super) async fn health() -> Response {
         status: "healthy".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capabilities: [capability::CONDITIONAL_DELETE, capability::STATE_ETAG].map(str::to_owned).to_vec(),
+        batch: None,
     })
 }
 
