@@ -2,7 +2,8 @@
 //!
 //! [`Remote`] is what the engine speaks to: the account's folders, their listings, and the transfer of blobs.
 //! [`HcfsRemote`] speaks to a server over HTTP, [`memory::MemoryRemote`] to a server in memory with the same rules.
-//! [`list_all`] and [`confirm_upload`] put the trait's requests together where one is not enough.
+//! [`list_all`], [`confirm_upload`] and [`confirm_uploads`] put the trait's requests together where one is not enough.
+//! What only some servers do ([`Extensions`]) is asked for before it is used.
 //!
 //! Invariants:
 //! - Nothing is taken for gone unless a valid envelope said 404 `not_found`: a proxy's page is [`RemoteErrorKind::NotHcfs`].
@@ -23,15 +24,17 @@ mod multipart;
 mod remote;
 
 pub use client::{HcfsRemote, Token, TokenError};
-pub use confirm::confirm_upload;
+pub use confirm::{confirm_upload, confirm_uploads};
 pub use error::{RemoteError, RemoteErrorKind};
 pub use hcfs_http::{BaseUrl, Client, ClientConfig, ConnectFailure, RateLimit};
 pub use hcfs_wire::{
-    BrokenRow, ErrorCode, Health, Manifest, Rename, RenameFailure, RenameFiles, RenameReason, Renamed, SessionId,
-    SessionOpen, SessionState, SessionStatus, StateTag as ListingTag, UploadSource, rename_text, upload_text,
+    BatchLimits, BrokenRow, ErrorCode, Health, Manifest, Rename, RenameFailure, RenameFiles, RenameReason, Renamed,
+    SessionId, SessionOpen, SessionState, SessionStatus, StateTag as ListingTag, UploadSource, rename_text,
+    upload_text,
 };
 pub use listing::{Listing, list_all};
 pub use remote::{
-    BodyStream, Deleted, Download, Expected, FileRow, FolderSummary, ListedFile, ListingPage, OpenedSession, Remote,
-    RenameOutcome, Rows, Uploaded,
+    BatchBlob, BatchUpload, BodyStream, ChangePage, Deleted, Download, Expected, Extensions, FileChange, FileRow,
+    FolderChanges, FolderSummary, ListedFile, ListingPage, OpenedSession, Remote, RenameOutcome, Rows, Uploaded,
+    WantedBlob,
 };

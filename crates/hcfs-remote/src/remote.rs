@@ -1,17 +1,18 @@
 //! The trait, and what its requests bring.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use hcfs_model::{FileId, FolderHash, FolderLabel, RemoteEntry, Revision, blob};
 use hcfs_wire::{
-    BrokenRow, FolderEntry, Health, Manifest, RemoteFileEntry, RenameFailure, RenameFiles, Renamed, Row, SessionId,
-    SessionOpen, SessionStatus, StateTag,
+    BatchLimits, BrokenRow, FolderEntry, Health, Manifest, RemoteFileEntry, RenameFailure, RenameFiles, Renamed, Row,
+    SessionId, SessionOpen, SessionStatus, StateTag, capability,
 };
 
-use crate::RemoteError;
+use crate::{RemoteError, RemoteErrorKind};
 
 /// An account on an HCFS server.
 ///
@@ -79,6 +80,157 @@ pub trait Remote: Send + Sync {
     /// Renames files; each succeeds or fails on its own. `Ambiguous` when the answer was lost, or does not speak of
     /// exactly the files that were asked for.
     async fn rename(&self, request: &RenameFiles) -> Result<RenameOutcome, RemoteError>;
+
+    /// What the server does beyond the protocol; asked for once and kept for a while. The methods below are for those
+    /// extensions alone: without its extension each of them fails as `Local`, as those of a remote that knows none do.
+    async fn extensions(&self) -> Result<Extensions, RemoteError> {
+        Ok(Extensions::default())
+    }
+
+    /// What changed in a folder since the change `after`, or, while nothing did, what changes within `wait`. Without
+    /// `after` nothing is sent and nothing waited for: `next` says where the feed stands.
+    async fn changes(
+        &self,
+        folder: FolderHash,
+        after: Option<u64>,
+        wait: Duration,
+    ) -> Result<FolderChanges, RemoteError> {
+        let _ = (after, wait);
+        Err(without_extension(format!("changes of folder {folder}")))
+    }
+
+    /// Sends whole blobs in one request, and gives what [`Remote::upload`] would give for each, in their order. When
+    /// the request as a whole fails, nothing was stored, but for `Ambiguous`: then
+    /// [`crate::confirm_uploads`] tells what happened.
+    async fn upload_batch(&self, uploads: &[BatchUpload]) -> Result<Vec<Result<Uploaded, RemoteError>>, RemoteError> {
+        Err(without_extension(format!("upload of {} files", uploads.len())))
+    }
+
+    /// Fetches blobs in one request, or the first `first_bytes` bytes of each, in their order. An entry fails as
+    /// [`Remote::download`] does, or as `TooLarge` when it has no room in the answer: then it is asked for alone.
+    async fn download_batch(
+        &self,
+        folder: FolderHash,
+        files: &[WantedBlob],
+        first_bytes: Option<u64>,
+    ) -> Result<Vec<Result<BatchBlob, RemoteError>>, RemoteError> {
+        let _ = (files, first_bytes);
+        Err(without_extension(format!("download of files of folder {folder}")))
+    }
+}
+
+/// The failure of a request that only an extension knows, where it is not announced.
+pub(crate) fn without_extension(object: String) -> RemoteError {
+    RemoteError::new(RemoteErrorKind::Local, object, "the server does not announce the extension that this needs")
+}
+
+/// What a server does beyond the protocol.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extensions {
+    /// [`Remote::changes`].
+    pub feed: bool,
+    /// [`Remote::upload_batch`], and how much one may hold.
+    pub upload_batch: Option<BatchLimits>,
+    /// [`Remote::download_batch`], and how much one answer may hold.
+    pub download_batch: Option<BatchLimits>,
+}
+
+impl Extensions {
+    /// What a server's announcement promises.
+    #[must_use]
+    pub fn of(health: &Health) -> Self {
+        let limits = health.batch.unwrap_or(BatchLimits::USUAL).bounded();
+        Self {
+            feed: health.has(capability::CHANGE_FEED),
+            upload_batch: health.has(capability::BATCH_UPLOAD).then_some(limits),
+            download_batch: health.has(capability::BATCH_DOWNLOAD).then_some(limits),
+        }
+    }
+}
+
+/// What a feed says of a folder. A hint: a removal is no proof of absence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FolderChanges {
+    /// Changes, in the order in which they were made.
+    Changed(ChangePage),
+    /// The feed does not reach back so far: only a full listing tells.
+    Reset,
+}
+
+/// Changes of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangePage {
+    /// The last change of each file that changed; may be empty.
+    pub changes: Vec<FileChange>,
+    /// What to give as `after` next time.
+    pub next: u64,
+    /// Whether changes follow that did not fit.
+    pub has_more: bool,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileChange {
+    /// The file is now listed so.
+    Listed(ListedFile),
+    /// The file is not listed any more.
+    Removed(FileId),
+}
+
+/// One upload of a batch.
+#[derive(Debug, Clone)]
+pub struct BatchUpload {
+    /// Its description.
+    pub manifest: Manifest,
+    /// The whole blob.
+    pub blob: Bytes,
+}
+
+/// One file of a batch download.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WantedBlob {
+    /// The file.
+    pub file: FileId,
+    /// The version; `None` for whichever is current.
+    pub expected: Option<Expected>,
+}
+
+/// A blob of a batch download, or its first bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BatchBlob {
+    /// The version.
+    pub found: Expected,
+    /// The bytes, as many as were asked for. Nothing of them is authenticated yet.
+    pub bytes: Bytes,
+}
+
+impl std::fmt::Debug for BatchBlob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BatchBlob").field("found", &self.found).field("length", &self.bytes.len()).finish()
+    }
+}
+
+impl BatchBlob {
+    /// Checks what came against what was wanted, as [`Remote::download`] does; `object` names the file.
+    pub(crate) fn checked(
+        self,
+        wanted: &WantedBlob,
+        first_bytes: Option<u64>,
+        object: &str,
+    ) -> Result<Self, RemoteError> {
+        let error = |kind, message: &str| Err(RemoteError::new(kind, object, message));
+        if wanted.expected.is_some_and(|expected| expected != self.found) {
+            return error(RemoteErrorKind::Moved { current: Some(self.found.revision) }, "");
+        }
+        if self.found.size > blob::MAX_PLAINTEXT {
+            return error(RemoteErrorKind::Inconsistent, "the file is larger than the format can hold");
+        }
+        let whole = blob::blob_len(self.found.size);
+        if self.bytes.len() as u64 != first_bytes.map_or(whole, |first| first.min(whole)) {
+            return error(RemoteErrorKind::Inconsistent, "the blob's length does not follow from the file's size");
+        }
+        Ok(self)
+    }
 }
 
 /// One folder of the account.

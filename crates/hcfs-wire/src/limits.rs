@@ -61,6 +61,8 @@ pub const MAX_BATCH_ENTRIES: u32 = 1_000;
 pub const MAX_BATCH_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of one blob of a batch at most: what is larger is worth a request of its own.
 pub const MAX_BATCH_BLOB: u64 = 1024 * 1024;
+/// Bytes of the answer to a batch upload as JSON at most.
+pub const MAX_BATCH_ANSWER: usize = 4 * 1024 * 1024;
 /// Seconds that a request for changes waits at most; more is coerced, not refused. Below what proxies wait for an answer.
 pub const MAX_FEED_WAIT: u64 = 50;
 

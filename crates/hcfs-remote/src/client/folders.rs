@@ -8,6 +8,7 @@ use hcfs_wire::{
     FolderEntry, Health, ListFolders, RegisterFolder, Registered, Row, UnregisterFolder, Unregistered, limits,
     parse_json, read_answer,
 };
+use tokio::time::Instant;
 
 use super::{Ask, HcfsRemote};
 use crate::{FolderSummary, RemoteError, RemoteErrorKind};
@@ -31,7 +32,7 @@ impl HcfsRemote {
                 .map_err(|failure| ask.failed(failure, &answer.headers))?,
         };
         let health = Arc::new(health);
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&health));
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&health)));
         Ok(health)
     }
 

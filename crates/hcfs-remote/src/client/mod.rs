@@ -1,5 +1,7 @@
 //! The trait over HTTP: how requests are made, sent, tried again, and their answers read.
 
+mod batch;
+mod feed;
 mod files;
 mod folders;
 mod token;
@@ -21,12 +23,15 @@ use hcfs_wire::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::remote::{
-    Deleted, Download, Expected, FolderSummary, ListingPage, OpenedSession, Remote, RenameOutcome, Uploaded,
+    BatchBlob, BatchUpload, Deleted, Download, Expected, Extensions, FolderChanges, FolderSummary, ListingPage,
+    OpenedSession, Remote, RenameOutcome, Uploaded, WantedBlob, without_extension,
 };
 use crate::{RemoteError, RemoteErrorKind};
 
+pub(crate) use batch::not_wanted;
 pub(crate) use files::outcome_of;
 pub use token::{Token, TokenError};
 
@@ -34,6 +39,8 @@ pub use token::{Token, TokenError};
 const BODY_ATTEMPTS: u32 = 3;
 /// How long a server may take to put a large blob together before it answers.
 const SLOW_ANSWER: Duration = Duration::from_secs(600);
+/// How long what a server said of itself counts: it may be another version by then.
+const HEALTH_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// An account on a server that is spoken to over HTTP.
 pub struct HcfsRemote {
@@ -42,8 +49,8 @@ pub struct HcfsRemote {
     account: AccountAddress,
     token: Token,
     policy: RetryPolicy,
-    /// What the server said last of itself.
-    health: Mutex<Option<Arc<Health>>>,
+    /// What the server said last of itself, and when.
+    health: Mutex<Option<(Instant, Arc<Health>)>>,
 }
 
 /// A request that is about something.
@@ -134,13 +141,30 @@ impl HcfsRemote {
         self.http.send_with_retry(request, &self.policy, verdict).await
     }
 
-    /// What the server said of itself, asked for once.
+    /// What the server said of itself, asked for once in a while.
     async fn known_health(&self) -> Result<Arc<Health>, RemoteError> {
         let known = self.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match known {
-            Some(health) => Ok(health),
-            None => self.fetch_health().await,
+            Some((at, health)) if at.elapsed() < HEALTH_AGE => Ok(health),
+            _ => self.fetch_health().await,
         }
+    }
+
+    async fn known_extensions(&self) -> Result<Extensions, RemoteError> {
+        self.known_health().await.map(|health| Extensions::of(&health))
+    }
+
+    async fn must_have(&self, capability: &str, object: &str) -> Result<(), RemoteError> {
+        if self.has(capability).await? { Ok(()) } else { Err(without_extension(object.to_owned())) }
+    }
+
+    /// The answer of an endpoint that not every server has: where it is gone, the server is another one now, and is
+    /// asked anew what it can do.
+    fn extended<T>(&self, answer: Result<T, RemoteError>) -> Result<T, RemoteError> {
+        if matches!(&answer, Err(error) if matches!(error.status, Some(404 | 405 | 501))) {
+            *self.health.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        answer
     }
 
     async fn has(&self, capability: &str) -> Result<bool, RemoteError> {
@@ -310,5 +334,31 @@ impl Remote for HcfsRemote {
 
     async fn rename(&self, request: &RenameFiles) -> Result<RenameOutcome, RemoteError> {
         self.rename_files(request).await
+    }
+
+    async fn extensions(&self) -> Result<Extensions, RemoteError> {
+        self.known_extensions().await
+    }
+
+    async fn changes(
+        &self,
+        folder: FolderHash,
+        after: Option<u64>,
+        wait: Duration,
+    ) -> Result<FolderChanges, RemoteError> {
+        self.wait_for_changes(folder, after, wait).await
+    }
+
+    async fn upload_batch(&self, uploads: &[BatchUpload]) -> Result<Vec<Result<Uploaded, RemoteError>>, RemoteError> {
+        self.send_batch(uploads).await
+    }
+
+    async fn download_batch(
+        &self,
+        folder: FolderHash,
+        files: &[WantedBlob],
+        first_bytes: Option<u64>,
+    ) -> Result<Vec<Result<BatchBlob, RemoteError>>, RemoteError> {
+        self.fetch_batch(folder, files, first_bytes).await
     }
 }

@@ -1,6 +1,7 @@
 //! What was asked for, and what is to go wrong.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use hcfs_model::{FileId, FolderHash};
 use hcfs_wire::SessionId;
@@ -69,12 +70,37 @@ pub enum Call {
         /// How many renames.
         count: usize,
     },
+    /// [`crate::Remote::changes`].
+    Changes {
+        /// The folder.
+        folder: FolderHash,
+        /// The change that is known.
+        after: Option<u64>,
+        /// How long it may wait.
+        wait: Duration,
+    },
+    /// [`crate::Remote::upload_batch`].
+    UploadBatch(Vec<FileId>),
+    /// [`crate::Remote::download_batch`].
+    DownloadBatch {
+        /// The files.
+        files: Vec<FileId>,
+        /// How many bytes of each are asked for.
+        first_bytes: Option<u64>,
+    },
 }
 
 impl Call {
     /// Whether a lost answer leaves it open what happened: a client may not simply send the request again.
     pub(super) fn changes(&self) -> bool {
-        matches!(self, Self::UnregisterFolder(_) | Self::Upload { .. } | Self::Finalize(_) | Self::Rename { .. })
+        matches!(
+            self,
+            Self::UnregisterFolder(_)
+                | Self::Upload { .. }
+                | Self::UploadBatch(_)
+                | Self::Finalize(_)
+                | Self::Rename { .. }
+        )
     }
 }
 
@@ -87,6 +113,6 @@ pub enum Fault {
     AnswerLost,
     /// A download breaks off after so many bytes; anything else as [`Fault::AnswerLost`].
     CutAfter(u64),
-    /// One bit of this byte of a download's body is flipped; anything else goes well.
+    /// One bit of this byte of a download's body is flipped, of a batch's its first blob's; anything else goes well.
     Flipped(u64),
 }

@@ -9,7 +9,9 @@
 //!
 //! Deliberately absent: tokens, other accounts, gateway files, and everything the trait does not ask for.
 
+mod batch;
 mod call;
+mod feed;
 mod server;
 mod sessions;
 mod twin;

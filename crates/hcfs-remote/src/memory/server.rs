@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use hcfs_model::{AccountAddress, FileId, FolderHash, RemoteEntry, Revision, RevisionId, SaltedHash};
 use hcfs_wire::{
-    BrokenRow, ErrorCode, Failure, FolderEntry, Health, Manifest, RemoteFileEntry, Rename, RenameFailure, RenameFiles,
-    RenameReason, RenameResult, Renamed, Row, StateTag, UploadResult, capability, limits, verify_rename, verify_upload,
+    BatchLimits, BrokenRow, ErrorCode, Failure, FolderEntry, Health, Manifest, RemoteFileEntry, Rename, RenameFailure,
+    RenameFiles, RenameReason, RenameResult, Renamed, Row, StateTag, UploadResult, capability, limits, verify_rename,
+    verify_upload,
 };
+use tokio::sync::Notify;
 
 use super::sessions::Session;
 use crate::{ListedFile, Rows};
@@ -29,7 +31,9 @@ pub(super) struct State {
     /// Plaintext bytes the account may store.
     quota: Option<u64>,
     /// Rows of a page at most, below what is asked for.
-    page_rows: u32,
+    pub(super) page_rows: u32,
+    /// How much a batch may hold.
+    pub(super) batch: BatchLimits,
 }
 
 /// One folder: registered, or only uploaded to.
@@ -37,13 +41,21 @@ pub(super) struct State {
 pub(super) struct Folder {
     label: Option<(String, String)>,
     registered_at: i64,
-    files: BTreeMap<FileId, StoredFile>,
+    pub(super) files: BTreeMap<FileId, StoredFile>,
     /// Ids of rows that are listed in a shape that cannot be read.
     broken: BTreeSet<FileId>,
     /// The last number of every path whose file went away: a file that is renamed to it goes on above it.
     buried: BTreeMap<FileId, u64>,
-    /// Counts the changes: its tag.
-    changes: u64,
+    /// Counts the changes: its tag, and the number of the last one.
+    pub(super) changes: u64,
+    /// The number of the last change of every path that has or had a file.
+    pub(super) last: BTreeMap<FileId, u64>,
+    /// The feed tells nothing to those who know less than this.
+    pub(super) floor: u64,
+    /// Set while the feed leaves out what changes.
+    pub(super) is_muted: bool,
+    /// Rung at every change.
+    pub(super) bell: Arc<Notify>,
 }
 
 /// A file as the server stores it.
@@ -73,15 +85,22 @@ pub(super) fn refused(code: ErrorCode, message: &str) -> Failure {
     Failure::of_code(code, message)
 }
 
-fn conflict(current: Option<Revision>) -> Failure {
+pub(super) fn conflict(current: Option<Revision>) -> Failure {
     Failure { current, ..refused(ErrorCode::Conflict, "another revision is current") }
 }
 
 impl MemoryServer {
-    /// A server with one account, no folders, and both capabilities of [`hcfs_wire::capability`].
+    /// A server with one account, no folders, and every capability of [`hcfs_wire::capability`].
     #[must_use]
     pub fn new(account: AccountAddress) -> Self {
-        let capabilities = vec![capability::STATE_ETAG.to_owned(), capability::CONDITIONAL_DELETE.to_owned()];
+        let capabilities = [
+            capability::STATE_ETAG,
+            capability::CONDITIONAL_DELETE,
+            capability::CHANGE_FEED,
+            capability::BATCH_UPLOAD,
+            capability::BATCH_DOWNLOAD,
+        ];
+        let capabilities = capabilities.map(str::to_owned).to_vec();
         Self(Arc::new(Mutex::new(State {
             account,
             capabilities,
@@ -91,6 +110,7 @@ impl MemoryServer {
             now: 0,
             quota: None,
             page_rows: limits::MAX_PAGE_ROWS,
+            batch: BatchLimits::USUAL,
         })))
     }
 
@@ -140,8 +160,14 @@ impl MemoryServer {
     pub fn tamper(&self, folder: FolderHash, act: impl FnOnce(&mut BTreeMap<FileId, StoredFile>)) {
         let mut state = self.state();
         let folder = state.folders.entry(folder).or_default();
+        let before = folder.files.clone();
         act(&mut folder.files);
-        folder.changes += 1;
+        let ids: BTreeSet<FileId> = before.keys().chain(folder.files.keys()).copied().collect();
+        for id in ids {
+            if before.get(&id) != folder.files.get(&id) {
+                folder.changed(id);
+            }
+        }
     }
 
     /// Lists a file, from now on, as a row that cannot be read.
@@ -149,14 +175,17 @@ impl MemoryServer {
         let mut state = self.state();
         let folder = state.folders.entry(folder).or_default();
         folder.broken.insert(file);
-        folder.changes += 1;
+        folder.changed(file);
     }
 
     /// What the server says of itself.
     #[must_use]
     pub fn health(&self) -> Health {
-        let capabilities = self.state().capabilities.clone();
-        Health { status: "healthy".to_owned(), version: "memory".to_owned(), capabilities, batch: None }
+        let (capabilities, batch) = {
+            let state = self.state();
+            (state.capabilities.clone(), Some(state.batch))
+        };
+        Health { status: "healthy".to_owned(), version: "memory".to_owned(), capabilities, batch }
     }
 
     /// Makes a folder known, or renames it.
@@ -200,8 +229,11 @@ impl MemoryServer {
         let known = state.folders.get_mut(&folder).filter(|folder| folder.label.is_some());
         let Some(folder) = known else { return Err(refused(ErrorCode::NotFound, "no such folder")) };
         // Its counter goes on: no tag may ever stand for another state.
-        let counted = Folder { changes: folder.changes + 1, ..Folder::default() };
-        Ok(std::mem::replace(folder, counted).files.len() as u64)
+        let changes = folder.changes + 1;
+        let counted = Folder { changes, floor: changes, bell: Arc::clone(&folder.bell), ..Folder::default() };
+        let removed = std::mem::replace(folder, counted);
+        removed.bell.notify_waiters();
+        Ok(removed.files.len() as u64)
     }
 
     /// One page of a folder's listing, in the order of ids; `None` when the tag is the current one.
@@ -249,7 +281,7 @@ impl MemoryServer {
         folder.files.remove(&file);
         folder.broken.remove(&file);
         folder.buried.insert(file, current.seq);
-        folder.changes += 1;
+        folder.changed(file);
         Ok(())
     }
 
@@ -342,7 +374,7 @@ impl State {
         let folder = self.folders.entry(manifest.folder_hash).or_default();
         folder.files.insert(file, stored);
         folder.broken.remove(&file);
-        folder.changes += 1;
+        folder.changed(file);
         Ok(result)
     }
 
@@ -367,7 +399,8 @@ impl State {
         file.relative_path.clone_from(&rename.new_relative_path);
         file.updated_at = now;
         folder.files.insert(rename.new_path_hash, file);
-        folder.changes += 1;
+        folder.changed(rename.old_path_hash);
+        folder.changed(rename.new_path_hash);
         Ok(Renamed {
             old_path_hash: rename.old_path_hash,
             new_path_hash: rename.new_path_hash,
@@ -378,7 +411,14 @@ impl State {
 }
 
 impl Folder {
-    fn row(&self, id: FileId, file: &StoredFile) -> ListedFile {
+    /// Gives a change of a file its number and tells those who wait.
+    fn changed(&mut self, file: FileId) {
+        self.changes += 1;
+        self.last.insert(file, self.changes);
+        self.bell.notify_waiters();
+    }
+
+    pub(super) fn row(&self, id: FileId, file: &StoredFile) -> ListedFile {
         if self.broken.contains(&id) {
             return ListedFile::Broken(BrokenRow { file_id: Some(id), reason: "size_bytes is missing".to_owned() });
         }

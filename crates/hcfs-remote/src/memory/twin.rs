@@ -1,7 +1,9 @@
 //! One device's way to the server in memory.
 
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,15 +11,16 @@ use futures_util::stream::{self, StreamExt};
 use hcfs_model::{FileId, FolderHash, FolderLabel, Revision, blob};
 use hcfs_wire::{
     ErrorCode, Failure, Fault as Meaning, Health, Manifest, RenameFiles, SessionId, SessionOpen, SessionStatus,
-    StateTag,
+    StateTag, UploadResult, limits,
 };
 
 use super::call::{Call, Fault};
 use super::server::MemoryServer;
 use crate::body::exactly;
-use crate::client::outcome_of;
+use crate::client::{not_wanted, outcome_of};
 use crate::remote::{
-    Deleted, Download, Expected, FolderSummary, ListingPage, OpenedSession, Remote, RenameOutcome, Uploaded,
+    BatchBlob, BatchUpload, Deleted, Download, Expected, Extensions, FolderChanges, FolderSummary, ListingPage,
+    OpenedSession, Remote, RenameOutcome, Uploaded, WantedBlob, without_extension,
 };
 use crate::{RemoteError, RemoteErrorKind};
 
@@ -110,6 +113,15 @@ impl MemoryRemote {
         match fault {
             Some(Fault::Refused(kind)) => Err(turn.error(kind, "scripted")),
             fault => Ok(Turn { fault, ..turn }),
+        }
+    }
+
+    /// Fails, unseen by the server, where the extension of a request is not announced.
+    fn must_have(&self, announced: impl Fn(&Extensions) -> bool, call: &Call) -> Result<(), RemoteError> {
+        if announced(&Extensions::of(&self.server.health())) {
+            Ok(())
+        } else {
+            Err(without_extension(format!("{call:?}")))
         }
     }
 
@@ -261,6 +273,93 @@ impl Remote for MemoryRemote {
         let result = self.answer(&Call::Rename { count: request.renames.len() }, |server| server.rename(request))?;
         outcome_of(request, result, "renaming of files")
     }
+
+    async fn extensions(&self) -> Result<Extensions, RemoteError> {
+        Ok(Extensions::of(&self.server.health()))
+    }
+
+    async fn changes(
+        &self,
+        folder: FolderHash,
+        after: Option<u64>,
+        wait: Duration,
+    ) -> Result<FolderChanges, RemoteError> {
+        let call = Call::Changes { folder, after, wait };
+        self.must_have(|extensions| extensions.feed, &call)?;
+        let turn = self.begin(&call)?;
+        let until = tokio::time::Instant::now() + wait.min(Duration::from_secs(limits::MAX_FEED_WAIT));
+        loop {
+            let bell = self.server.bell(folder);
+            let mut rung = pin!(bell.notified());
+            rung.as_mut().enable();
+            let page = self.server.changes(folder, after, limits::MAX_PAGE_ROWS);
+            let is_silent = matches!(&page, Ok(page) if page.changes.is_empty() && after == Some(page.next));
+            if is_silent && tokio::time::timeout_at(until, rung).await.is_ok() {
+                continue;
+            }
+            if turn.loses_answer() {
+                return Err(turn.lost());
+            }
+            return match page {
+                Ok(page) => Ok(FolderChanges::Changed(page)),
+                Err(failure) if failure.code == Some(ErrorCode::FeedReset) => Ok(FolderChanges::Reset),
+                Err(failure) => Err(turn.failed(failure)),
+            };
+        }
+    }
+
+    async fn upload_batch(&self, uploads: &[BatchUpload]) -> Result<Vec<Result<Uploaded, RemoteError>>, RemoteError> {
+        let call = Call::UploadBatch(uploads.iter().map(|upload| upload.manifest.file_id()).collect());
+        self.must_have(|extensions| extensions.upload_batch.is_some(), &call)?;
+        let entries: Vec<_> = uploads.iter().map(|upload| (upload.manifest.clone(), upload.blob.clone())).collect();
+        let results = self.answer(&call, |server| server.upload_batch(&entries))?;
+        let answer = |(upload, result): (&BatchUpload, Result<UploadResult, Failure>)| {
+            let manifest = &upload.manifest;
+            let object = || format!("upload of file {}", manifest.path_hash);
+            let stored = result.map_err(|failure| RemoteError::of_failure(failure, object(), true))?;
+            Ok(Uploaded { revision: manifest.revision(stored.revision_id), updated_at: stored.updated_at })
+        };
+        Ok(uploads.iter().zip(results).map(answer).collect())
+    }
+
+    async fn download_batch(
+        &self,
+        folder: FolderHash,
+        files: &[WantedBlob],
+        first_bytes: Option<u64>,
+    ) -> Result<Vec<Result<BatchBlob, RemoteError>>, RemoteError> {
+        let call = Call::DownloadBatch { files: files.iter().map(|wanted| wanted.file).collect(), first_bytes };
+        self.must_have(|extensions| extensions.download_batch.is_some(), &call)?;
+        let turn = self.begin(&call)?;
+        let wanted: Vec<_> =
+            files.iter().map(|wanted| (wanted.file, wanted.expected.map(|expected| expected.revision.id))).collect();
+        let blobs = self.server.download_batch(folder, &wanted, first_bytes);
+        if turn.loses_answer() {
+            return Err(turn.lost());
+        }
+        let answer = |(wanted, blob): (&WantedBlob, Result<BatchBlob, Failure>)| {
+            let object = format!("download of file {}", wanted.file);
+            match blob {
+                Ok(blob) => blob.checked(wanted, first_bytes, &object),
+                Err(failure) => Err(not_wanted(RemoteError::of_failure(failure, object, false))),
+            }
+        };
+        let mut blobs: Vec<_> = files.iter().zip(blobs.map_err(|failure| turn.failed(failure))?).map(answer).collect();
+        if let Some(Fault::Flipped(at)) = turn.fault {
+            flip(&mut blobs, at);
+        }
+        Ok(blobs)
+    }
+}
+
+/// The first blob that came, with a flipped bit.
+fn flip(blobs: &mut [Result<BatchBlob, RemoteError>], at: u64) {
+    let Some(blob) = blobs.iter_mut().find_map(|blob| blob.as_mut().ok()) else { return };
+    let mut altered = blob.bytes.to_vec();
+    if let Some(byte) = usize::try_from(at).ok().and_then(|at| altered.get_mut(at)) {
+        *byte ^= 1;
+    }
+    blob.bytes = Bytes::from(altered);
 }
 
 /// The bytes of a blob as they would arrive.

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::TOKEN;
+use super::front_extensions::{changes, download_batch, upload_batch};
 use super::http::{Reply, Seen};
 
 pub fn answer(server: &MemoryServer, seen: &Seen) -> Reply {
@@ -51,6 +52,9 @@ pub fn answer(server: &MemoryServer, seen: &Seen) -> Reply {
             reply(server.upload(&manifest, blob))
         }
         ("POST", ["upload", "session"]) => reply(server.open_session(&body::<SessionOpen>(seen))),
+        ("GET", ["changes", _, folder]) => changes(server, seen, FolderHash::from_hex(folder).unwrap()),
+        ("POST", ["upload_batch"]) => upload_batch(server, seen),
+        ("POST", ["download_batch"]) => download_batch(server, seen),
         (method, ["upload", "session", id, rest @ ..]) => {
             session(server, seen, method, &SessionId::new(id).unwrap(), rest)
         }
@@ -58,12 +62,12 @@ pub fn answer(server: &MemoryServer, seen: &Seen) -> Reply {
     }
 }
 
-fn body<T: serde::de::DeserializeOwned>(seen: &Seen) -> T {
+pub fn body<T: serde::de::DeserializeOwned>(seen: &Seen) -> T {
     assert_eq!(seen.header("content-type"), Some("application/json"));
     parse_json(&seen.body, limits::MAX_RENAME_BODY).unwrap()
 }
 
-fn reply<T: Serialize>(outcome: Result<T, Failure>) -> Reply {
+pub fn reply<T: Serialize>(outcome: Result<T, Failure>) -> Reply {
     let failure = match outcome {
         Ok(payload) => return Reply::success(&payload),
         Err(failure) => failure,

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part of it")]
 
 pub mod front;
+pub mod front_extensions;
 pub mod http;
 pub mod replies;
 
