@@ -8,7 +8,8 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 
-use crate::blobs::{PartError, SweepError, WriteError};
+use crate::blobs::{PartError, WriteError};
+use crate::collect::CollectError;
 use crate::metadata::MetadataError;
 
 /// Seconds a client is asked to wait before it tries again.
@@ -102,11 +103,11 @@ impl From<WriteError> for Failure {
     }
 }
 
-impl From<SweepError> for Failure {
-    fn from(error: SweepError) -> Self {
+impl From<CollectError> for Failure {
+    fn from(error: CollectError) -> Self {
         match error {
-            SweepError::Metadata(error) => error.into(),
-            SweepError::Disk(error) => error.into(),
+            CollectError::Metadata(error) => error.into(),
+            CollectError::Blobs(error) => error.into(),
         }
     }
 }

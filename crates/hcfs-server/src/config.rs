@@ -62,6 +62,9 @@ pub struct Limits {
     pub session_bytes: u64,
     /// How long a session lives after it was made.
     pub session_lifetime: Duration,
+    /// How long a blob that no file points to any more is kept: a database restored from a backup that is not older finds
+    /// every blob.
+    pub blob_grace: Duration,
     /// Bytes of the disk that uploads leave free, so that the database can always be written.
     pub reserve_bytes: u64,
 }
@@ -77,6 +80,7 @@ impl Default for Limits {
             sessions: 64,
             session_bytes: 1 << 40,
             session_lifetime: Duration::from_hours(24),
+            blob_grace: Duration::from_hours(1),
             reserve_bytes: 64 << 20,
         }
     }

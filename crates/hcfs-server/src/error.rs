@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::collect::CollectError;
 use crate::metadata::MetadataError;
 use crate::{Storage, place};
 
@@ -31,6 +32,14 @@ pub enum ServerError {
         path: PathBuf,
         /// What is wrong with it.
         source: MetadataError,
+    },
+    /// The storage failed while it was worked on.
+    #[error("cannot work on the storage in \"{}\"", path.display())]
+    Storage {
+        /// The data directory.
+        path: PathBuf,
+        /// What failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
@@ -60,11 +69,19 @@ impl ServerError {
         Self::Database { path: place::database(&storage.data), source }
     }
 
+    /// The failure of work on a storage.
+    pub(crate) fn storage(storage: &Storage, source: CollectError) -> Self {
+        match source {
+            CollectError::Metadata(source) => Self::database(storage, source),
+            source @ CollectError::Blobs(_) => Self::Storage { path: storage.data.clone(), source: Box::new(source) },
+        }
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Data { .. } => {
+            Self::Data { .. } | Self::Storage { .. } => {
                 "check that the directory exists, that its disk has room, and that you may write to it"
             }
             Self::InUse { .. } => "stop the other server, or choose another directory with --data",

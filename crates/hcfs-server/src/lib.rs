@@ -4,7 +4,7 @@
 //! sockets and their deadlines ([`Server`]), routes and the bearer tokens, and two stores: metadata in SQLite, blobs in
 //! files. What a client was told is stored is durable, whenever the process dies:
 //!
-//! - a blob is synced and in its place before a row points to it, and removed after the last row is gone;
+//! - a blob is durable in its place before a row points to it, and removed some time after the last row is gone;
 //! - a request that changes something is one transaction; its answer leaves after the commit;
 //! - leftovers of uploads in flight are removed when they end, or at the next start.
 //!
@@ -15,8 +15,10 @@ mod answer;
 mod blobs;
 mod body;
 mod caller;
+mod collect;
 mod config;
 mod error;
+pub mod maintenance;
 mod metadata;
 mod place;
 mod range;

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
-use crate::blobs::BlobStore;
+use crate::blobs::Disk;
 use crate::body::Inbound;
 use crate::metadata::Sqlite;
 use crate::place::{self, Lock};
@@ -55,7 +55,7 @@ impl Server {
             tracing::warn!(%address, "tokens cross the network in the clear: put a proxy with TLS in front");
         }
         let stop = CancellationToken::new();
-        let upkeep = tokio::spawn(upkeep::run(Arc::clone(&stores), stop.clone()));
+        let upkeep = tokio::spawn(upkeep::run(Arc::clone(&stores), true, stop.clone()));
         let task = tokio::spawn(accept(listener, Arc::clone(&stores), stop.clone()));
         tracing::info!(%address, "serving");
         Ok(RunningServer { address, stores, task, upkeep, shutdown_timeout, stop: stop.drop_guard() })
@@ -72,8 +72,8 @@ async fn open(data: PathBuf, limits: Limits, clock: Clock) -> Result<Arc<Stores>
             let lock = Lock::take(&data)?;
             let path = place::database(&data);
             let metadata = Sqlite::open(&path).map_err(|source| ServerError::Database { path, source })?;
-            let blobs = BlobStore::open(&place::blobs(&data), limits.reserve_bytes).map_err(failed)?;
-            Ok(Stores::new(Arc::new(metadata), blobs, limits, clock, lock))
+            let blobs = Disk::open(&place::blobs(&data), limits.reserve_bytes, clock.clone()).map_err(failed)?;
+            Ok(Stores::new(Arc::new(metadata), Arc::new(blobs), limits, clock, lock))
         }
     };
     let stores = tokio::task::spawn_blocking(open).await.map_err(io::Error::other).map_err(&failed)??;

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use hcfs_model::CiphertextHash;
 use hcfs_wire::ErrorCode;
 
 use crate::answer::Failure;
-use crate::blobs::{BlobStore, Received, remove_unreferenced};
-use crate::metadata::{Committed, MetadataStore, NewRevision, Outcome, SessionId, Sqlite};
+use crate::blobs::{BlobPlace, BlobStore, Disk, Received};
+use crate::collect::{CollectError, Collector};
+use crate::metadata::{Committed, MetadataError, MetadataStore, NewRevision, Outcome, SessionId, Sqlite};
 use crate::place::{self, Lock};
 use crate::{Clock, Limits, ServerError, Storage};
 
 /// The two stores of a server, its limits and its clock.
 pub(crate) struct Stores {
     pub(crate) metadata: Arc<dyn MetadataStore>,
-    pub(crate) blobs: Arc<BlobStore>,
+    pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
     /// Work that goes on when its client leaves.
@@ -33,21 +33,13 @@ pub(crate) type TransferSlot = OwnedSemaphorePermit;
 impl Stores {
     pub(crate) fn new(
         metadata: Arc<dyn MetadataStore>,
-        blobs: BlobStore,
+        blobs: Arc<dyn BlobStore>,
         limits: Limits,
         clock: Clock,
         lock: Lock,
     ) -> Arc<Self> {
         let transfers = Arc::new(Semaphore::new(limits.transfers));
-        Arc::new(Self {
-            metadata,
-            blobs: Arc::new(blobs),
-            limits,
-            clock,
-            tasks: TaskTracker::new(),
-            transfers,
-            _lock: lock,
-        })
+        Arc::new(Self { metadata, blobs, limits, clock, tasks: TaskTracker::new(), transfers, _lock: lock })
     }
 
     /// Waits for the right to move a blob.
@@ -57,24 +49,44 @@ impl Stores {
     }
 
     /// Makes a received blob the current revision of its file: gives it its place, durably, and then commits its row.
-    /// What a refused or replaced revision leaves behind is removed. Must run to its end ([`Stores::to_the_end`]).
+    /// What a refused revision leaves behind is removed. Must run to its end ([`Stores::to_the_end`]).
     pub(crate) async fn commit(&self, received: Received, new: NewRevision) -> Result<Committed, Failure> {
-        let hash = received.hash;
-        let guard = self.blobs.share(hash).await;
-        let guard = received.publish(&self.blobs, guard).await?;
-        let committed: Outcome<Committed> = self.metadata.commit(new, Box::new(guard)).await;
-        let unused = match &committed {
-            Ok(Committed::Stored { replaced, .. }) => *replaced,
-            Ok(Committed::Conflict(_) | Committed::Stale(_)) | Err(_) => Some(hash),
-        };
-        self.discard(unused.into_iter().collect()).await;
+        let place = received.place().await?;
+        if !place.object.takes_rows(self.clock.seconds()) {
+            self.abandon(place).await;
+            return Err(Failure::new(ErrorCode::Unavailable, "the upload took too long; start it again"));
+        }
+        let committed: Outcome<Committed> = self.metadata.commit(new, place).await;
+        match &committed {
+            Ok(Committed::Stored(_)) => {}
+            Ok(Committed::Conflict(_) | Committed::Stale(_)) | Err(MetadataError::SessionGone) => {
+                self.abandon(place).await;
+            }
+            // The row may be there: the blob stays until a sweep knows.
+            Err(_) => {}
+        }
         Ok(committed?)
     }
 
-    /// Removes those of `blobs` that no row points to. A failure costs disk space until the next start, not the answer.
-    pub(crate) async fn discard(&self, blobs: Vec<CiphertextHash>) {
-        if let Err(error) = remove_unreferenced(&self.blobs, self.metadata.as_ref(), blobs).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "unused blobs stay until the next start");
+    /// Leaves a blob to its removal that no row points to, nor will; a failure leaves it to the next sweep.
+    async fn abandon(&self, place: BlobPlace) {
+        let left = if place.object.is_pack() {
+            self.metadata.mark_unused(vec![place.object]).await.map_err(CollectError::from)
+        } else {
+            self.blobs.remove(vec![place.object]).await.map_err(CollectError::from)
+        };
+        if let Err(error) = left {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a refused upload's blob stays for now");
+        }
+    }
+
+    /// What removes objects that nobody needs.
+    pub(crate) fn collector(&self) -> Collector<'_> {
+        Collector {
+            metadata: self.metadata.as_ref(),
+            blobs: self.blobs.as_ref(),
+            clock: &self.clock,
+            grace: self.limits.blob_grace.as_secs(),
         }
     }
 
@@ -108,6 +120,16 @@ pub(crate) async fn open_metadata(storage: &Storage) -> Result<Arc<dyn MetadataS
         let opened = Sqlite::open(&place::database(&storage.data));
         let opened = opened.map_err(|source| ServerError::database(&storage, source))?;
         Ok(Arc::new(opened) as Arc<dyn MetadataStore>)
+    };
+    tokio::task::spawn_blocking(open).await.map_err(|_| ServerError::Cut)?
+}
+
+/// Opens a storage's blobs alone; a server may run on it.
+pub(crate) async fn open_blobs(storage: &Storage, clock: &Clock) -> Result<Arc<dyn BlobStore>, ServerError> {
+    let (root, clock) = (place::blobs(&storage.data), clock.clone());
+    let open = move || {
+        let opened = Disk::share(&root, 0, clock).map_err(|source| ServerError::Data { path: root, source })?;
+        Ok(Arc::new(opened) as Arc<dyn BlobStore>)
     };
     tokio::task::spawn_blocking(open).await.map_err(|_| ServerError::Cut)?
 }

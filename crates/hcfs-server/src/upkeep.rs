@@ -1,4 +1,5 @@
-//! What goes on besides requests: the leftovers of the last run, and upload sessions whose time is over.
+//! What goes on besides requests: the leftovers of the last run, objects nobody needs, and upload sessions whose time is
+//! over.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,35 +8,28 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::blobs::{self, WriteError};
-use crate::metadata::{MetadataError, SessionId};
+use crate::collect::CollectError;
+use crate::metadata::SessionId;
 use crate::stores::Stores;
 
-/// How often expired upload sessions are looked for.
-const EXPIRY_INTERVAL: Duration = Duration::from_mins(10);
+/// How often expired sessions and objects past their grace are looked for.
+const INTERVAL: Duration = Duration::from_mins(10);
+/// Every how many of these the whole blob store is looked through; the first time at the start.
+const SWEEP: u64 = 144;
 
-/// Brings the files of upload sessions and their rows together, before the first request. A process that died between
-/// the two leaves a file without a row, which goes; a row whose file is gone starts over.
-pub(crate) async fn reconcile_sessions(stores: &Arc<Stores>) -> Result<(), blobs::SweepError> {
-    let store = Arc::clone(&stores.blobs);
-    let spooled = tokio::task::spawn_blocking(move || store.spooled())
-        .await
-        .map_err(std::io::Error::other)
-        .flatten()
-        .map_err(WriteError::from)?;
-    let spooled: BTreeSet<SessionId> = spooled.into_iter().collect();
+/// Brings what upload sessions received and their rows together, before the first request. A process that died between
+/// the two leaves parts without a row, which go; a row whose parts are lost starts over.
+pub(crate) async fn reconcile_sessions(stores: &Arc<Stores>) -> Result<(), CollectError> {
+    stores.collector().sweep_sessions().await?;
     let receiving: BTreeSet<SessionId> = stores.metadata.receiving_sessions().await?.into_iter().collect();
-    for id in spooled.difference(&receiving) {
-        stores.blobs.remove_spool(*id).await?;
-    }
-    for id in receiving.difference(&spooled) {
-        stores.metadata.forget_chunks(*id).await?;
+    for id in stores.blobs.doubtful(receiving).await? {
+        stores.metadata.forget_chunks(id).await?;
     }
     Ok(())
 }
 
 /// Ends the sessions whose time is over; how many there were.
-pub(crate) async fn close_expired(stores: &Arc<Stores>) -> Result<usize, MetadataError> {
+async fn close_expired(stores: &Arc<Stores>) -> Result<usize, CollectError> {
     let expired = stores.metadata.expire_sessions(stores.clock.seconds()).await?;
     for id in &expired {
         stores.blobs.spool(*id).close();
@@ -44,22 +38,33 @@ pub(crate) async fn close_expired(stores: &Arc<Stores>) -> Result<usize, Metadat
     Ok(expired.len())
 }
 
-/// Sweeps blobs without rows once, then ends expired sessions from time to time, until `stop`.
-pub(crate) async fn run(stores: Arc<Stores>, stop: CancellationToken) {
+/// Looks after the stores from time to time, until `stop`; with `sweep`, also through all objects.
+pub(crate) async fn run(stores: Arc<Stores>, sweep: bool, stop: CancellationToken) {
     let work = async {
-        match blobs::sweep(&stores.blobs, stores.metadata.as_ref()).await {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "removed blobs that no file points to"),
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot look for unused blobs"),
-        }
-        let mut ticks = tokio::time::interval(EXPIRY_INTERVAL);
+        let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        for round in 0_u64.. {
             ticks.tick().await;
-            if let Err(error) = close_expired(&stores).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "cannot end expired upload sessions");
+            if let Err(error) = once(&stores, sweep && round.is_multiple_of(SWEEP)).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot look after the stores; trying again");
             }
         }
     };
     stop.run_until_cancelled(work).await;
+}
+
+async fn once(stores: &Arc<Stores>, sweep: bool) -> Result<(), CollectError> {
+    close_expired(stores).await?;
+    let collector = stores.collector();
+    if sweep {
+        let (marked, repacked) = collector.sweep().await?;
+        if marked + repacked > 0 {
+            tracing::info!(marked, repacked, "looked through the blob store");
+        }
+    }
+    let removed = collector.remove_marked().await?;
+    if removed > 0 {
+        tracing::info!(removed, "removed objects that no file needs");
+    }
+    Ok(())
 }

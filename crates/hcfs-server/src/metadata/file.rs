@@ -1,12 +1,12 @@
 //! Files: the current revision of each, its commit by compare-and-swap, the listing, and removal.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use hcfs_model::{CiphertextHash, FileId, Revision, RevisionId, SaltedHash};
 use hcfs_wire::StateTag;
 
-use super::{FolderKey, Guard, MetadataError, Outcome, Rename, RenameOutcome, SessionId};
+use crate::blobs::BlobPlace;
+
+use super::{FolderKey, MetadataError, Outcome, Rename, RenameOutcome, SessionId};
 
 /// Bytes of a page as JSON, where its rows are unusually large; below what a client reads (`MAX_PAGE_BODY`).
 pub(super) const PAGE_BYTES: usize = 24 << 20;
@@ -42,8 +42,8 @@ pub(crate) struct NewRevision {
 /// What became of a [`NewRevision`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Committed {
-    /// It is the current one; `replaced` is the blob of the revision before it.
-    Stored { stored: StoredRevision, replaced: Option<CiphertextHash> },
+    /// It is the current one.
+    Stored(StoredRevision),
     /// Its base is not the current revision, which is given.
     Conflict(Option<Revision>),
     /// Its number is not above the current one's, which is given.
@@ -67,6 +67,7 @@ pub(crate) struct FileRow {
     /// Plaintext bytes.
     pub(crate) size: u64,
     pub(crate) ciphertext: CiphertextHash,
+    pub(crate) place: BlobPlace,
 }
 
 /// A file in the listing of its folder.
@@ -104,8 +105,8 @@ pub(crate) struct Listing {
 /// What became of a removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Removal {
-    /// The file is gone; this was its blob.
-    Removed(CiphertextHash),
+    /// The file is gone.
+    Removed,
     /// There was no such file.
     NotFound,
     /// The file has another revision than the one asked for.
@@ -122,9 +123,8 @@ pub(crate) trait Files: Send + Sync {
         Ok(refuse(found.map(|row| row.revision), base, seq))
     }
 
-    /// Makes a revision the current one if its base still is. The caller holds the shard guard of the blob in `guard`,
-    /// and the blob is durable; the guard is given back after the commit.
-    async fn commit(&self, new: NewRevision, guard: Guard) -> Outcome<Committed>;
+    /// Makes a revision the current one if its base still is. Its blob is durable at `place`, whose object takes rows.
+    async fn commit(&self, new: NewRevision, place: BlobPlace) -> Outcome<Committed>;
 
     /// The current revision of a file.
     async fn file(&self, key: FileKey) -> Outcome<Option<FileRow>>;
@@ -140,12 +140,6 @@ pub(crate) trait Files: Send + Sync {
 
     /// A page of a folder's files, in the order of their first upload.
     async fn listing(&self, folder: FolderKey, offset: u64, limit: u64) -> Outcome<Listing>;
-
-    /// The blobs that rows point to, among those whose hash starts with `first`.
-    async fn referenced(&self, first: u8) -> Outcome<BTreeSet<CiphertextHash>>;
-
-    /// Those of `blobs` that no row points to.
-    async fn unreferenced(&self, blobs: Vec<CiphertextHash>) -> Outcome<Vec<CiphertextHash>>;
 
     /// Renames files of one folder in one commit.
     async fn rename(&self, folder: FolderKey, batch: Vec<Rename>, now: i64) -> Outcome<Vec<RenameOutcome>>;

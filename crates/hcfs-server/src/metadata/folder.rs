@@ -1,7 +1,7 @@
 //! Folders: registration.
 
 use async_trait::async_trait;
-use hcfs_model::{AccountAddress, CiphertextHash, FolderHash};
+use hcfs_model::{AccountAddress, FolderHash};
 
 use super::Outcome;
 
@@ -35,7 +35,7 @@ pub(crate) trait Folders: Send + Sync {
     /// An account's registered folders, by label.
     async fn folders(&self, account: AccountAddress) -> Outcome<Vec<FolderRow>>;
 
-    /// Takes back a folder's registration and removes its files; the blobs they had, or `None` for a folder that has
-    /// neither registration nor files.
-    async fn unregister(&self, key: FolderKey, now: i64) -> Outcome<Option<Vec<CiphertextHash>>>;
+    /// Takes back a folder's registration and removes its files; how many there were, or `None` for a folder that
+    /// has neither registration nor files.
+    async fn unregister(&self, key: FolderKey, now: i64) -> Outcome<Option<u64>>;
 }

@@ -4,38 +4,35 @@
 //! two stores: [`sqlite`], a file of this server alone, and `postgres`, shared by any number of servers. All SQL is below
 //! this module; it speaks in the model's terms.
 //!
-//! A new question is a method of the concept's trait ([`Files`], [`Folders`], [`Sessions`], [`Tokens`], [`Accounts`]),
+//! A new question is a method of the concept's trait ([`Files`], [`Folders`], [`Objects`], …),
 //! its SQL in `sqlite/` and in `postgres/`, and a case of the contract, which runs over every store. What both stores
 //! decide alike (whether a revision may follow another, which renames of a batch go) is a function here, not SQL.
 //!
-//! Invariants: a change is one transaction, and its answer leaves after the commit; a row of `files` is written only
-//! while the shard guard of its blob is held (see [`crate::blobs`]), so a row never points to a blob that a sweep removes;
-//! every change of a folder's files changes its state tag.
+//! Invariants: a change is one transaction, and its answer leaves after the commit; whenever a row
+//! stops pointing to an object, that is noted with the same transaction; every change of a folder's files changes its state tag.
 //!
 //! Deliberately absent: blobs, HTTP, and rules that need neither (sizes, signatures).
 
 mod account;
 mod file;
 mod folder;
+mod object;
 mod rename;
 mod session;
 mod sqlite;
 mod token;
 
-use std::any::Any;
 use std::sync::Arc;
 
 pub(crate) use account::{Accounts, Summary};
 pub(crate) use file::{Committed, FileKey, FileRow, Files, ListedFile, Listing, NewRevision, Removal, StoredRevision};
 pub(crate) use folder::{FolderKey, FolderRow, Folders};
+pub(crate) use object::{Objects, PlacedBlob, Totals};
 pub(crate) use rename::{Rename, RenameFailure, RenameOutcome};
 pub(crate) use session::{NewSession, SessionId, SessionRefusal, SessionRow, Sessions};
 pub(crate) use sqlite::Sqlite;
 pub use token::TokenRow;
 pub(crate) use token::{PresentedToken, Tokens};
-
-/// What is held until a commit is done, and not given back before, even if nobody waits for the answer any more.
-pub(crate) type Guard = Box<dyn Any + Send>;
 
 /// What keeps the metadata store from answering.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -94,7 +91,7 @@ pub(crate) type Outcome<T> = Result<T, MetadataError>;
 
 /// A metadata store.
 #[async_trait::async_trait]
-pub(crate) trait MetadataStore: Accounts + Files + Folders + Sessions + Tokens {
+pub(crate) trait MetadataStore: Accounts + Files + Folders + Objects + Sessions + Tokens {
     /// Whether it answers and could commit. Writes nothing.
     async fn ping(&self) -> Outcome<()>;
 }

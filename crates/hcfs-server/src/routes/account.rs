@@ -8,7 +8,7 @@ use hcfs_model::blob;
 use hcfs_wire::{CanUpload, CanUploadQuery, UserSummary, limits};
 use http::StatusCode;
 
-use crate::answer::{Answer, Failure, json, success};
+use crate::answer::{Answer, json, success};
 use crate::blobs::WriteError;
 use crate::body::read_json;
 use crate::caller::{Caller, Segments};
@@ -20,17 +20,12 @@ pub(super) async fn can_upload(State(stores): State<Arc<Stores>>, caller: Caller
     caller.must_be(&request.ss58_address)?;
     let error = if request.size_bytes > blob::MAX_PLAINTEXT {
         Some("the file is larger than the format can hold".to_owned())
-    } else if has_room(&stores, blob::blob_len(request.size_bytes))? {
+    } else if stores.blobs.has_room(blob::blob_len(request.size_bytes)).await? {
         None
     } else {
         Some(WriteError::Full.to_string())
     };
     Ok(json(StatusCode::OK, &CanUpload { result: error.is_none(), error }))
-}
-
-/// Whether a blob of this length fits on the disk.
-pub(super) fn has_room(stores: &Stores, length: u64) -> Result<bool, Failure> {
-    Ok(stores.blobs.has_room(length).map_err(WriteError::from)?)
 }
 
 pub(super) async fn summary(

@@ -38,11 +38,10 @@ pub(super) async fn delete(
         let stores = Arc::clone(&stores);
         async move {
             match stores.metadata.remove(key, only, stores.clock.seconds()).await? {
-                Removal::Removed(blob) => stores.discard(vec![blob]).await,
-                Removal::NotFound => return Err(missing("file")),
-                Removal::Changed(current) => return Err(Failure::conflict(Some(current))),
+                Removal::Removed => Ok(()),
+                Removal::NotFound => Err(missing("file")),
+                Removal::Changed(current) => Err(Failure::conflict(Some(current))),
             }
-            Ok(())
         }
     };
     stores.to_the_end(work).await?;
@@ -71,19 +70,11 @@ pub(super) async fn delete_files(State(stores): State<Arc<Stores>>, caller: Call
     let folder = FolderKey { account: request.ss58_address, folder: request.folder_hash };
     let work = {
         let (stores, files) = (Arc::clone(&stores), files.clone());
-        async move {
-            let removals = stores.metadata.remove_all(folder, files, stores.clock.seconds()).await?;
-            let blobs = removals.iter().filter_map(|removal| match removal {
-                Removal::Removed(blob) => Some(*blob),
-                Removal::NotFound | Removal::Changed(_) => None,
-            });
-            stores.discard(blobs.collect()).await;
-            Ok(removals)
-        }
+        async move { Ok(stores.metadata.remove_all(folder, files, stores.clock.seconds()).await?) }
     };
     for (file_id, removal) in files.into_iter().zip(stores.to_the_end(work).await?) {
         let status = match removal {
-            Removal::Removed(_) => DeleteStatus::Deleted,
+            Removal::Removed => DeleteStatus::Deleted,
             Removal::NotFound | Removal::Changed(_) => DeleteStatus::AlreadyDeleted,
         };
         answer.files_deleted += u64::from(status == DeleteStatus::Deleted);

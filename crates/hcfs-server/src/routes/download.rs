@@ -64,7 +64,7 @@ pub(super) async fn download(
 async fn find(stores: &Stores, key: &FileKey) -> Result<(FileRow, OpenBlob), Failure> {
     for _ in 0..ATTEMPTS {
         let row = stores.metadata.file(key.clone()).await?.ok_or_else(|| missing("file"))?;
-        let open = stores.blobs.open_blob(row.ciphertext).await.map_err(crate::blobs::WriteError::from)?;
+        let open = stores.blobs.open(row.place).await?;
         if let Some(open) = open {
             if open.length == blob::blob_len(row.size) {
                 return Ok((row, open));
@@ -73,7 +73,7 @@ async fn find(stores: &Stores, key: &FileKey) -> Result<(FileRow, OpenBlob), Fai
         }
     }
     tracing::error!(file = %key.file, "a file's blob is missing or has the wrong length");
-    Err(Failure::new(ErrorCode::StorageInconsistency, "the file's content is missing from the server's disk"))
+    Err(Failure::new(ErrorCode::StorageInconsistency, "the file's content is missing from the server's store"))
 }
 
 fn same_revision(headers: &HeaderMap, row: &FileRow) -> bool {

@@ -55,11 +55,8 @@ pub(super) async fn unregister(State(stores): State<Arc<Stores>>, caller: Caller
     let work = {
         let stores = Arc::clone(&stores);
         async move {
-            let blobs =
-                stores.metadata.unregister(key, stores.clock.seconds()).await?.ok_or_else(|| missing("folder"))?;
-            let files_deleted = blobs.len() as u64;
-            stores.discard(blobs).await;
-            Ok(files_deleted)
+            let removed = stores.metadata.unregister(key, stores.clock.seconds()).await?;
+            removed.ok_or_else(|| missing("folder"))
         }
     };
     let files_deleted = stores.to_the_end(work).await?;

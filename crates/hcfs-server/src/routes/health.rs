@@ -23,8 +23,9 @@ pub(super) async fn alive() -> &'static str {
     "ok"
 }
 
-/// The database answers too.
+/// Both stores answer too.
 pub(super) async fn ready(State(stores): State<Arc<Stores>>) -> Answer {
     stores.metadata.ping().await?;
+    stores.blobs.ping().await?;
     Ok("ok".into_response())
 }

@@ -9,7 +9,6 @@ use hcfs_wire::{
     UploadResult, limits,
 };
 
-use super::account::has_room;
 use super::missing;
 use super::upload::{admit, store};
 use crate::answer::{Answer, Failure, success};
@@ -23,7 +22,7 @@ pub(super) async fn open(State(stores): State<Arc<Stores>>, caller: Caller, body
     let request: SessionOpen = read_json(body, limits::MAX_MANIFEST_BODY).await?;
     request.check().map_err(|error| Failure::invalid(error.to_string()))?;
     admit(&stores, &caller, &request.manifest).await?;
-    if !has_room(&stores, request.ciphertext_size)? {
+    if !stores.blobs.has_room(request.ciphertext_size).await? {
         return Err(WriteError::Full.into());
     }
     let id = SessionId(random()?);
@@ -80,7 +79,7 @@ pub(super) async fn chunk(
         while body::next(&mut body).await?.is_some() {}
         return Ok(success(ChunkStored { chunk_index: index }));
     }
-    let mut part = spool.part(range).await?;
+    let mut part = Arc::clone(&spool).part(index, range).await?;
     while let Some(bytes) = body::next(&mut body).await? {
         part.write(bytes).await?;
     }
@@ -136,7 +135,7 @@ pub(super) async fn finalize(
 
 async fn finalize_one(stores: &Arc<Stores>, caller: &Caller, id: SessionId) -> Result<UploadResult, Failure> {
     let spool = stores.blobs.spool(id);
-    let _alone = spool.finalizing.lock().await;
+    let _alone = spool.finalizing().lock().await;
     let session = find(stores, id, caller).await?;
     if let Some(stored) = session.result {
         return Ok(UploadResult {
@@ -156,8 +155,13 @@ async fn finalize_one(stores: &Arc<Stores>, caller: &Caller, id: SessionId) -> R
     if let Err(refused) = admit(stores, caller, &manifest).await {
         return Err(give_up(stores, id, refused).await);
     }
-    let sealed = match spool.seal(&stores.blobs, session.ciphertext_size).await {
+    let sealed = match Arc::clone(&spool).seal(session.chunk_count, session.ciphertext_size).await {
         Ok(sealed) => sealed,
+        Err(WriteError::PartsLost) => {
+            spool.unseal();
+            stores.metadata.forget_chunks(id).await?;
+            return Err(Failure::new(ErrorCode::UploadConflict, WriteError::PartsLost.to_string()));
+        }
         Err(error) => {
             spool.unseal();
             return Err(error.into());

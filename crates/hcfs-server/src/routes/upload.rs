@@ -16,9 +16,8 @@ use http::header::CONTENT_TYPE;
 use http_body::Body as _;
 use multer::{Field, Multipart};
 
-use super::account::has_room;
 use crate::answer::{Answer, Failure, success};
-use crate::blobs::{BlobWriter, Received, WriteError};
+use crate::blobs::{Received, WriteError};
 use crate::body::{BodyError, unreadable};
 use crate::caller::Caller;
 use crate::metadata::{Committed, FileKey, FolderKey, NewRevision, SessionId};
@@ -58,7 +57,7 @@ pub(super) async fn upload(
     };
     admit(&stores, &caller, &manifest).await?;
     let length = manifest.blob_len();
-    if !has_room(&stores, length)? {
+    if !stores.blobs.has_room(length).await? {
         return Err(WriteError::Full.into());
     }
 
@@ -112,7 +111,7 @@ pub(super) async fn store(
         let stores = Arc::clone(stores);
         async move {
             match stores.commit(received, new).await? {
-                Committed::Stored { stored, .. } => Ok(stored),
+                Committed::Stored(stored) => Ok(stored),
                 refused => Err(refusal(&refused)),
             }
         }
@@ -135,7 +134,7 @@ fn refusal(committed: &Committed) -> Failure {
             format!("revision_seq is not above the current one, which is {}", current.seq),
         ),
         // Never asked for a refusal of what was stored.
-        Committed::Stored { .. } => Failure::conflict(None),
+        Committed::Stored(_) => Failure::conflict(None),
     }
 }
 
@@ -178,7 +177,7 @@ async fn read_manifest(mut part: Field<'_>) -> Result<Manifest, Failure> {
 }
 
 async fn receive(stores: &Stores, mut part: Field<'_>, length: u64) -> Result<Received, Failure> {
-    let mut writer = BlobWriter::new(&stores.blobs);
+    let mut writer = stores.blobs.receive(length).await?;
     let mut found: u64 = 0;
     while let Some(bytes) = part.chunk().await.map_err(|error| malformed(&error))? {
         found += bytes.len() as u64;

@@ -15,7 +15,7 @@ async fn a_file_is_deleted_once() {
     assert_eq!(deleted.folder_hash, rig.folder.to_hex());
     assert_eq!(rig.send(Method::DELETE, &route, &[], "").await.failure(), (404, "not_found".to_owned()));
     assert_eq!(rig.get(&rig.file_route("download", "a")).await.failure(), (404, "not_found".to_owned()));
-    assert!(rig.blob_files().is_empty());
+    assert!(rig.needed_files().await.is_empty());
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn a_batch_says_what_became_of_each_file() {
     let quiet: DeletedFiles = rig.post("/delete_files", &request(ids, true)).await.success();
     assert_eq!((quiet.files_deleted, quiet.deleted.len(), quiet.errors.len()), (1, 0, 1));
     assert_eq!(rig.listing().await.total_count, 1);
-    assert_eq!(rig.blob_files().len(), 1);
+    assert_eq!(rig.needed_files().await.len(), 1);
 
     let many = vec![id("c").to_hex(); 1001];
     let reply = rig.post("/delete_files", &request(many, false)).await;

@@ -89,11 +89,12 @@ async fn what_cannot_be_downloaded_has_its_code() {
         assert_eq!(rig.get(&path).await.failure(), (status, code.to_owned()), "{path}");
     }
 
-    std::fs::remove_file(rig.blob_path(hash(&ciphertext(1_000, 1)))).unwrap();
+    let blob = rig.blob_path(hash(&ciphertext(1_000, 1)));
+    std::fs::remove_file(&blob).unwrap();
     let reply = rig.get(&rig.file_route("download", "a")).await;
     assert_eq!(reply.failure(), (500, "storage_inconsistency".to_owned()));
 
-    std::fs::write(rig.blob_path(hash(&ciphertext(1_000, 1))), b"short").unwrap();
+    std::fs::write(blob, b"short").unwrap();
     let reply = rig.get(&rig.file_route("download", "a")).await;
     assert_eq!(reply.failure(), (500, "storage_inconsistency".to_owned()));
 }

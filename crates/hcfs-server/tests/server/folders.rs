@@ -82,7 +82,7 @@ async fn files_need_no_registration_and_go_with_it() {
     let answer: Unregistered = unregister(&rig).await.success();
     assert_eq!((answer.status.as_str(), answer.files_deleted), ("unregistered", 2));
     assert_eq!((list(&rig).await.folders.len(), rig.listing().await.total_count), (0, 0));
-    assert!(rig.blob_files().is_empty());
+    assert!(rig.needed_files().await.is_empty());
     assert_eq!(unregister(&rig).await.failure(), (404, "not_found".to_owned()));
     let after = rig.send(Method::GET, &rig.listing_route(""), &[("if-none-match", &tag)], "").await;
     assert_eq!(after.status, StatusCode::OK, "the state is another one");

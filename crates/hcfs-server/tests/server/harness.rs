@@ -8,9 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
 use hcfs_model::{
-    AccountAddress, CiphertextHash, FileId, FolderHash, FolderLabel, Revision, RevisionId, SaltedHash, blob,
+    AccountAddress, CiphertextHash, FileId, FolderHash, FolderLabel, Revision, RevisionId, SaltedHash, UnixNanos, blob,
 };
-use hcfs_server::{Clock, RunningServer, Server, ServerConfig, Storage, tokens};
+use hcfs_server::{Clock, RunningServer, Server, ServerConfig, Storage, maintenance, tokens};
 use hcfs_wire::{
     GetState, Manifest, Rename, RenameFiles, RenameResult, UploadResult, read_answer, rename_text, upload_text,
 };
@@ -104,8 +104,9 @@ pub async fn rig_with(change: impl FnOnce(&mut ServerConfig)) -> Rig {
 async fn start(data: &Path, now: &Arc<AtomicI64>, change: impl FnOnce(&mut ServerConfig)) -> RunningServer {
     let mut config = ServerConfig::new(data.to_owned(), "127.0.0.1:0".parse().unwrap());
     let now = Arc::clone(now);
-    config.clock = Clock::new(move || hcfs_model::UnixNanos(now.load(Ordering::Relaxed) * 1_000_000_000));
+    config.clock = Clock::new(move || UnixNanos(now.load(Ordering::Relaxed) * 1_000_000_000));
     config.limits.shutdown_timeout = Duration::from_secs(5);
+    config.limits.blob_grace = Duration::ZERO;
     change(&mut config);
     Server::start(config).await.unwrap()
 }
@@ -270,9 +271,24 @@ impl Rig {
         storage(self.directory.path())
     }
 
+    /// The file that a row of this content points to.
     pub fn blob_path(&self, hash: CiphertextHash) -> PathBuf {
-        let hex = hash.to_hex();
-        self.directory.path().join("blobs").join(&hex[..2]).join(&hex)
+        let db = rusqlite::Connection::open(self.directory.path().join("metadata.sqlite3")).unwrap();
+        let query = "SELECT lower(hex(object)) FROM files WHERE ciphertext_hash = ?1";
+        let object: String = db.query_row(query, [hash.0], |row| row.get(0)).unwrap();
+        self.object_path(&object)
+    }
+
+    pub fn object_path(&self, object: &str) -> PathBuf {
+        self.directory.path().join("blobs").join(&object[..2]).join(object)
+    }
+
+    /// The same as [`Rig::blob_files`], once everything that nobody needs has been removed.
+    pub async fn needed_files(&self) -> Vec<PathBuf> {
+        // Late enough that no upload can still be under way.
+        let late = UnixNanos((self.now.load(Ordering::Relaxed) + 7 * 24 * 3600) * 1_000_000_000);
+        maintenance::collect(&self.storage(), Duration::ZERO, &Clock::new(move || late)).await.unwrap();
+        self.blob_files()
     }
 
     /// All files of the blob directory: whole blobs, uploads in flight, sessions.

@@ -128,7 +128,7 @@ async fn a_session_whose_base_has_passed_is_a_conflict() {
     assert_eq!(reply.failure(), (409, "conflict".to_owned()));
     assert_eq!(reply.json()["Conflict"]["current_revision_seq"], 2);
     assert_eq!(rig.revision("a").await, Some(second));
-    assert_eq!(rig.blob_files().len(), 1);
+    assert_eq!(rig.needed_files().await.len(), 1);
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn a_start_removes_what_nobody_needs_and_nothing_else() {
     let rig = rig().await;
     rig.put("a", 1_000, 1, None).await;
     let kept = rig.blob_path(hash(&ciphertext(1_000, 1)));
-    let orphans: Vec<_> = (0..50).map(|seed| rig.blob_path(hash(&ciphertext(10, 100 + seed)))).collect();
+    let orphans: Vec<_> = (0..50).map(|seed| rig.object_path(&hash(&ciphertext(10, 100 + seed)).to_hex())).collect();
     let stray = rig.directory.path().join("blobs/incoming/0123");
     let session = rig.directory.path().join("blobs/sessions").join("ab".repeat(16));
     let foreign = kept.with_file_name("README");

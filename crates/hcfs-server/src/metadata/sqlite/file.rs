@@ -1,42 +1,36 @@
 //! Files: the current revision of each, its commit by compare-and-swap, the listing, and removal.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use hcfs_model::{CiphertextHash, FileId, Revision, RevisionId, SaltedHash};
 use hcfs_wire::StateTag;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::folder::{find_folder, folder_id, touch};
+use super::object::place;
 use super::session::settle_session;
 use super::{Sqlite, rename, unsigned};
+use crate::blobs::BlobPlace;
 use crate::metadata::file::{PAGE_BYTES, refuse, tag};
 use crate::metadata::{
-    Committed, FileKey, FileRow, Files, FolderKey, Guard, ListedFile, Listing, MetadataError, NewRevision, Outcome,
-    Removal, Rename, RenameFailure, RenameOutcome, StoredRevision,
+    Committed, FileKey, FileRow, Files, FolderKey, ListedFile, Listing, MetadataError, NewRevision, Outcome, Removal,
+    Rename, RenameFailure, RenameOutcome, StoredRevision,
 };
 
 /// A row of `files` as the writes below need it.
 pub(super) struct Current {
     pub(super) row_id: i64,
     pub(super) revision: Revision,
-    pub(super) ciphertext: CiphertextHash,
     created_at: i64,
 }
 
 pub(super) fn current(db: &Connection, folder_id: i64, file: FileId) -> Outcome<Option<Current>> {
     Ok(db
         .prepare_cached(
-            "SELECT id, revision_seq, revision_id, ciphertext_hash, created_at FROM files
+            "SELECT id, revision_seq, revision_id, created_at FROM files
              WHERE folder_id = ?1 AND path_hash = ?2",
         )?
         .query_row((folder_id, file.0), |row| {
-            Ok(Current {
-                row_id: row.get(0)?,
-                revision: revision(row, 1)?,
-                ciphertext: CiphertextHash(hash32(row, 3)?),
-                created_at: row.get(4)?,
-            })
+            Ok(Current { row_id: row.get(0)?, revision: revision(row, 1)?, created_at: row.get(3)? })
         })
         .optional()?)
 }
@@ -51,7 +45,7 @@ pub(super) fn bury(db: &Connection, folder_id: i64, file: FileId, seq: u64) -> O
     Ok(())
 }
 
-fn commit(db: &Connection, new: &NewRevision) -> Outcome<Committed> {
+fn commit(db: &Connection, new: &NewRevision, place: &BlobPlace) -> Outcome<Committed> {
     let folder_id = folder_id(db, &new.key.folder, new.now)?;
     let current = current(db, folder_id, new.key.file)?;
     if let Some(refused) = refuse(current.as_ref().map(|current| current.revision), new.base, new.revision.seq) {
@@ -60,14 +54,16 @@ fn commit(db: &Connection, new: &NewRevision) -> Outcome<Committed> {
     let created_at = current.as_ref().map_or(new.now, |current| current.created_at);
     db.prepare_cached(
         "INSERT INTO files (folder_id, path_hash, salted_hash, size_bytes, revision_seq, revision_id, ciphertext_hash,
-                            encrypted_path, file_name, relative_path, source, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                            encrypted_path, file_name, relative_path, source, created_at, updated_at,
+                            object, object_at, blob_bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
          ON CONFLICT (folder_id, path_hash) DO UPDATE SET
              salted_hash = excluded.salted_hash, size_bytes = excluded.size_bytes,
              revision_seq = excluded.revision_seq, revision_id = excluded.revision_id,
              ciphertext_hash = excluded.ciphertext_hash, encrypted_path = excluded.encrypted_path,
              file_name = excluded.file_name, relative_path = excluded.relative_path, source = excluded.source,
-             updated_at = excluded.updated_at",
+             updated_at = excluded.updated_at, object = excluded.object, object_at = excluded.object_at,
+             blob_bytes = excluded.blob_bytes",
     )?
     .execute(rusqlite::params![
         folder_id,
@@ -83,13 +79,15 @@ fn commit(db: &Connection, new: &NewRevision) -> Outcome<Committed> {
         new.source,
         created_at,
         new.now,
+        place.object.bytes(),
+        signed(place.at)?,
+        signed(place.length)?,
     ])?;
     let stored = StoredRevision { id: new.revision.id, created_at, updated_at: new.now };
     if let Some(session) = new.session {
         settle_session(db, session, stored)?;
     }
-    let replaced = current.map(|current| current.ciphertext).filter(|replaced| *replaced != new.ciphertext);
-    Ok(Committed::Stored { stored, replaced })
+    Ok(Committed::Stored(stored))
 }
 
 fn remove(db: &Connection, folder_id: i64, file: FileId, only: Option<RevisionId>) -> Outcome<Removal> {
@@ -99,13 +97,13 @@ fn remove(db: &Connection, folder_id: i64, file: FileId, only: Option<RevisionId
     }
     db.prepare_cached("DELETE FROM files WHERE id = ?1")?.execute([current.row_id])?;
     bury(db, folder_id, file, current.revision.seq)?;
-    Ok(Removal::Removed(current.ciphertext))
+    Ok(Removal::Removed)
 }
 
 #[async_trait]
 impl Files for Sqlite {
-    async fn commit(&self, new: NewRevision, guard: Guard) -> Outcome<Committed> {
-        self.write_keeping(guard, move |db| commit(db, &new)).await
+    async fn commit(&self, new: NewRevision, place: BlobPlace) -> Outcome<Committed> {
+        self.write(move |db| commit(db, &new, &place)).await
     }
 
     async fn file(&self, key: FileKey) -> Outcome<Option<FileRow>> {
@@ -113,7 +111,8 @@ impl Files for Sqlite {
             let Some(folder_id) = find_folder(db, &key.folder)? else { return Ok(None) };
             Ok(db
                 .prepare_cached(
-                    "SELECT revision_seq, revision_id, size_bytes, ciphertext_hash FROM files
+                    "SELECT revision_seq, revision_id, size_bytes, ciphertext_hash, object, object_at, blob_bytes
+                     FROM files
                      WHERE folder_id = ?1 AND path_hash = ?2",
                 )?
                 .query_row((folder_id, key.file.0), |row| {
@@ -121,6 +120,7 @@ impl Files for Sqlite {
                         revision: revision(row, 0)?,
                         size: unsigned(row, 2)?,
                         ciphertext: CiphertextHash(hash32(row, 3)?),
+                        place: place(row, 4)?,
                     })
                 })
                 .optional()?)
@@ -190,34 +190,6 @@ impl Files for Sqlite {
                 return Ok(vec![Err(RenameFailure::NotFound); batch.len()]);
             };
             rename::rename(db, folder_id, &batch, now)
-        })
-        .await
-    }
-
-    async fn referenced(&self, first: u8) -> Outcome<BTreeSet<CiphertextHash>> {
-        self.read(move |db| {
-            let mut low = [0; 32];
-            low[0] = first;
-            let mut high = [0xff; 32];
-            high[0] = first;
-            let mut statement =
-                db.prepare_cached("SELECT ciphertext_hash FROM files WHERE ciphertext_hash BETWEEN ?1 AND ?2")?;
-            let rows = statement.query_map((low, high), |row| Ok(CiphertextHash(hash32(row, 0)?)))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
-    }
-
-    async fn unreferenced(&self, blobs: Vec<CiphertextHash>) -> Outcome<Vec<CiphertextHash>> {
-        self.read(move |db| {
-            let mut statement = db.prepare_cached("SELECT 1 FROM files WHERE ciphertext_hash = ?1")?;
-            let mut free = Vec::new();
-            for blob in blobs {
-                if !statement.exists([blob.0])? {
-                    free.push(blob);
-                }
-            }
-            Ok(free)
         })
         .await
     }

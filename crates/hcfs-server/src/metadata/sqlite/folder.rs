@@ -1,10 +1,9 @@
 //! Folders: registration, and the row every file of a folder hangs on.
 
 use async_trait::async_trait;
-use hcfs_model::{AccountAddress, CiphertextHash, FolderHash};
+use hcfs_model::{AccountAddress, FolderHash};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::file::hash32;
 use super::{Sqlite, account_id, find_account, unsigned};
 use crate::metadata::{FolderKey, FolderRow, Folders, MetadataError, Outcome};
 
@@ -76,21 +75,19 @@ impl Folders for Sqlite {
         .await
     }
 
-    async fn unregister(&self, key: FolderKey, now: i64) -> Outcome<Option<Vec<CiphertextHash>>> {
+    async fn unregister(&self, key: FolderKey, now: i64) -> Outcome<Option<u64>> {
         self.write(move |db| {
             let Some(id) = find_folder(db, &key)? else { return Ok(None) };
             let registered: bool =
                 db.query_row("SELECT label IS NOT NULL FROM folders WHERE id = ?1", [id], |row| row.get(0))?;
-            let mut statement = db.prepare("DELETE FROM files WHERE folder_id = ?1 RETURNING ciphertext_hash")?;
-            let blobs: Vec<CiphertextHash> =
-                statement.query_map([id], |row| Ok(CiphertextHash(hash32(row, 0)?)))?.collect::<Result<_, _>>()?;
-            if !registered && blobs.is_empty() {
+            let removed = db.execute("DELETE FROM files WHERE folder_id = ?1", [id])?;
+            if !registered && removed == 0 {
                 return Ok(None);
             }
             db.execute("DELETE FROM tombstones WHERE folder_id = ?1", [id])?;
             db.execute("UPDATE folders SET label = NULL, device_name = NULL WHERE id = ?1", [id])?;
             touch(db, id, now)?;
-            Ok(Some(blobs))
+            Ok(Some(removed as u64))
         })
         .await
     }

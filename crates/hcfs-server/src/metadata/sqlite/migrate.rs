@@ -5,7 +5,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::metadata::{MetadataError, Outcome};
 
 /// The migrations, in order; the number of the first is 1.
-const MIGRATIONS: &[&str] = &[include_str!("../../../../../migrations/server/sqlite/0001_store.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../../../migrations/server/sqlite/0001_store.sql"),
+    include_str!("../../../../../migrations/server/sqlite/0002_objects.sql"),
+];
 
 /// Brings the schema up to date in one transaction, so a crash leaves the old one or the new one.
 pub(super) fn migrate(db: &mut Connection) -> Outcome<()> {
@@ -51,7 +54,7 @@ mod tests {
         migrate(&mut db).unwrap();
         migrate(&mut db).unwrap();
 
-        db.execute("UPDATE migrations SET checksum = zeroblob(32)", ()).unwrap();
+        db.execute("UPDATE migrations SET checksum = zeroblob(32) WHERE number = 1", ()).unwrap();
         assert!(matches!(migrate(&mut db), Err(MetadataError::ForeignMigration(1))));
 
         db.pragma_update(None, "user_version", newest() + 1).unwrap();

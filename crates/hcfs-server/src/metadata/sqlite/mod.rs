@@ -8,6 +8,7 @@ mod account;
 mod file;
 mod folder;
 mod migrate;
+mod object;
 mod rename;
 mod session;
 #[cfg(test)]
@@ -45,22 +46,12 @@ impl Sqlite {
         Ok(Self { writer: WriteThread::start(writer)?, reader: ReadThread::start(reader)? })
     }
 
-    /// Runs `work` in the next commit and answers after it. `keep` is dropped after the commit and not before, even if
-    /// nobody waits for the answer any more.
-    async fn write_keeping<T: Send + 'static, K: Send + 'static>(
-        &self,
-        keep: K,
-        work: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
-    ) -> Outcome<T> {
-        self.writer.run(keep, work).await
-    }
-
     /// Runs `work` in the next commit and answers after it.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
     ) -> Outcome<T> {
-        self.writer.run((), work).await
+        self.writer.run(work).await
     }
 
     /// Runs `work` against one snapshot.

@@ -23,17 +23,15 @@ trait Job: Send {
     fn settle(self: Box<Self>, committed: Outcome<()>);
 }
 
-struct Request<T, K, W> {
+struct Request<T, W> {
     work: Option<W>,
     done: Option<Outcome<T>>,
     answer: oneshot::Sender<Outcome<T>>,
-    keep: K,
 }
 
-impl<T, K, W> Job for Request<T, K, W>
+impl<T, W> Job for Request<T, W>
 where
     T: Send,
-    K: Send,
     W: FnOnce(&Connection) -> Outcome<T> + Send,
 {
     fn run(&mut self, db: &Connection) -> bool {
@@ -52,7 +50,6 @@ where
         };
         // Whoever asked may have gone; the commit stands all the same.
         let _ = self.answer.send(answer);
-        drop(self.keep);
     }
 }
 
@@ -97,13 +94,12 @@ impl WriteThread {
         Worker::start("hcfs-db-write", move |jobs| write_loop(db, jobs)).map(Self)
     }
 
-    pub(super) async fn run<T: Send + 'static, K: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
-        keep: K,
         work: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
     ) -> Outcome<T> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(Box::new(Request { work: Some(work), done: None, answer, keep })).await?;
+        self.0.send(Box::new(Request { work: Some(work), done: None, answer })).await?;
         answered.await.map_err(|_| MetadataError::Closed)?
     }
 }

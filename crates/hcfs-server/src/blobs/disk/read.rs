@@ -4,48 +4,45 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use hcfs_model::CiphertextHash;
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
-use super::{BlobStore, PIECE};
+use crate::blobs::{BlobPlace, OpenBlob, PIECE, Source, WriteError};
 
-/// A blob opened for reading; it stays readable when it is removed meanwhile.
-#[derive(Debug)]
-pub(crate) struct OpenBlob {
-    file: Arc<File>,
-    /// How many bytes it has.
-    pub(crate) length: u64,
-}
-
-impl BlobStore {
-    /// Opens a blob; `None` when there is none.
-    pub(crate) async fn open_blob(self: &Arc<Self>, hash: CiphertextHash) -> io::Result<Option<OpenBlob>> {
-        let store = Arc::clone(self);
-        let open = move || match File::open(store.path(hash)) {
-            Ok(file) => Ok(Some(OpenBlob { length: file.metadata()?.len(), file: Arc::new(file) })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        };
-        tokio::task::spawn_blocking(open).await.map_err(io::Error::other)?
+/// Opens a blob; `None` when it is not all there. Blocks.
+pub(super) fn open(path: &Path, place: BlobPlace) -> Result<Option<OpenBlob>, WriteError> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    if file.metadata()?.len() < place.end() {
+        return Ok(None);
     }
+    Ok(Some(OpenBlob { length: place.length, bytes: Box::new(OpenFile { file: Arc::new(file), at: place.at }) }))
 }
 
-impl OpenBlob {
-    /// A body of these bytes of the blob.
-    pub(crate) fn body(self, range: Range<u64>) -> BlobReader {
-        BlobReader { file: self.file, next: range.start, end: range.end, reading: None }
+struct OpenFile {
+    file: Arc<File>,
+    /// Where the blob starts.
+    at: u64,
+}
+
+impl Source for OpenFile {
+    fn body(self: Box<Self>, range: Range<u64>) -> axum::body::Body {
+        let Self { file, at } = *self;
+        axum::body::Body::new(BlobReader { file, next: at + range.start, end: at + range.end, reading: None })
     }
 }
 
 /// The bytes of a blob as a body.
 #[derive(Debug)]
-pub(crate) struct BlobReader {
+struct BlobReader {
     file: Arc<File>,
     next: u64,
     end: u64,
