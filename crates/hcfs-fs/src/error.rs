@@ -144,6 +144,16 @@ impl RootError {
         }
     }
 
+    /// What it means that the root could not be opened or looked at.
+    pub(crate) fn opening(root: &std::path::Path, source: io::Error) -> Self {
+        let path = root.to_path_buf();
+        match Refusal::of(&source) {
+            Refusal::NotFound => Self::Missing { path },
+            Refusal::NotADirectory => Self::NotADirectory { path },
+            _ => Self::io(root, "look", source),
+        }
+    }
+
     pub(crate) fn io(path: &std::path::Path, doing: &'static str, source: io::Error) -> Self {
         let path = path.to_path_buf();
         match Refusal::of(&source) {

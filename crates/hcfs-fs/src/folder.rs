@@ -52,14 +52,15 @@ pub struct OpenRequest<'a> {
 /// A folder: open, checked and locked.
 pub struct Folder {
     pub(crate) disk: Arc<dyn Disk>,
-    identity: RootIdentity,
+    pub(crate) identity: RootIdentity,
+    pub(crate) is_absent: bool,
     pub(crate) case_insensitive: bool,
     /// The mode of a file that replaces none: 0666 without the umask.
     pub(crate) new_file_mode: u32,
     /// Tells trash entries of one moment apart.
     pub(crate) trash_counter: AtomicU64,
     /// Held open: closing it gives the folder free.
-    _lock: Box<dyn DiskFile>,
+    pub(crate) _lock: Option<Box<dyn DiskFile>>,
 }
 
 /// A file open for reading, with the fingerprint it had when it was opened.
@@ -110,12 +111,7 @@ impl Folder {
     /// # Errors
     /// There is no directory, it cannot be opened, or it overlaps another synced folder.
     pub fn disk(root: &Path, others: &[PathBuf]) -> Result<LinuxDisk, RootError> {
-        let path = root.to_path_buf();
-        let disk = LinuxDisk::open(root).map_err(|source| match Refusal::of(&source) {
-            Refusal::NotFound => RootError::Missing { path },
-            Refusal::NotADirectory => RootError::NotADirectory { path },
-            _ => RootError::io(root, "look", source),
-        })?;
+        let disk = LinuxDisk::open(root).map_err(|source| RootError::opening(root, source))?;
         match overlap(disk.root(), others) {
             Some(other) => Err(RootError::InsideAnother { path: disk.root().to_path_buf(), other }),
             None => Ok(disk),
@@ -146,11 +142,12 @@ impl Folder {
         let case_insensitive = disk.stat(MARKER_SWAPPED_CASE).is_ok();
         Ok(Self {
             identity: RootIdentity { id, inode: root.fingerprint.inode },
+            is_absent: false,
             disk,
             case_insensitive,
             new_file_mode,
             trash_counter: AtomicU64::new(0),
-            _lock: lock,
+            _lock: Some(lock),
         })
     }
 
@@ -241,15 +238,10 @@ fn replaced(disk: &dyn Disk, difference: Difference) -> RootError {
 }
 
 fn root_stat(disk: &dyn Disk) -> Result<Stat, RootError> {
-    let path = || disk.root().to_path_buf();
-    let stat = disk.root_now().map_err(|source| match Refusal::of(&source) {
-        Refusal::NotFound => RootError::Missing { path: path() },
-        Refusal::NotADirectory => RootError::NotADirectory { path: path() },
-        _ => RootError::io(disk.root(), "look", source),
-    })?;
+    let stat = disk.root_now().map_err(|source| RootError::opening(disk.root(), source))?;
     match stat.kind {
         Kind::Directory => Ok(stat),
-        _ => Err(RootError::NotADirectory { path: path() }),
+        _ => Err(RootError::NotADirectory { path: disk.root().to_path_buf() }),
     }
 }
 

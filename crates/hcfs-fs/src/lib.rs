@@ -22,6 +22,7 @@ mod apply;
 mod disk;
 mod error;
 mod folder;
+mod lost;
 mod names;
 mod rules;
 mod scan;

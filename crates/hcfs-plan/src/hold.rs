@@ -1,26 +1,42 @@
 //! The safety stop: many deletions at once wait for the user.
 //!
 //! Counted per side, after renames have been told from deletions. Deletions the user decided one by one are not
-//! counted. What waits is every deletion of that side when they are more than the larger of the two limits, else those
-//! of a top-level directory that would vanish whole, if it has more files than the first limit.
+//! counted. What waits is every deletion of that side when they are more than the larger of the two limits, or when
+//! the other side shows nothing at all any more (an empty listing, an emptied directory: more likely a loss than a
+//! wish); else those of a top-level directory that would vanish whole, if it has more files than the first limit.
 
 use std::collections::BTreeMap;
 
-use hcfs_model::RelPath;
+use hcfs_model::{RelPath, Row};
 
 use crate::matrix::{Fate, Slot};
 use crate::{Context, Hold, HoldKind};
+
+/// A folder of so few files may be emptied without a question: they are seen at a glance.
+const FEW: u64 = 5;
 
 /// A side, by what the deletion on it is and what would bring the file back.
 struct Side {
     deletion: Fate,
     restoration: Fate,
     kind: fn(Option<String>) -> HoldKind,
+    /// Whether a row has a file on the side the deletion comes from.
+    shows: fn(&Row) -> bool,
 }
 
 const SIDES: [Side; 2] = [
-    Side { deletion: Fate::DeleteRemote, restoration: Fate::Download, kind: |top| HoldKind::MassDeletionHere { top } },
-    Side { deletion: Fate::DeleteLocal, restoration: Fate::Upload, kind: |top| HoldKind::MassDeletionThere { top } },
+    Side {
+        deletion: Fate::DeleteRemote,
+        restoration: Fate::Download,
+        kind: |top| HoldKind::MassDeletionHere { top },
+        shows: |row| row.local.is_some(),
+    },
+    Side {
+        deletion: Fate::DeleteLocal,
+        restoration: Fate::Upload,
+        kind: |top| HoldKind::MassDeletionThere { top },
+        shows: |row| row.remote.is_some(),
+    },
 ];
 
 /// Holds back what is too much. Rows that `related` says lie above or below others are not restored: another file may
@@ -29,8 +45,10 @@ pub(crate) fn hold_back(slots: &mut [Slot<'_>], context: &Context, related: &[bo
     let mut holds = Vec::new();
     for side in &SIDES {
         let count = slots.iter().filter(|slot| is_counted(slot, side)).count() as u64;
-        if count > context.policy.max_delete.files {
-            hold_side(slots, context, related, side, &mut holds);
+        let is_emptied =
+            count > FEW && count >= context.totals.files && !slots.iter().any(|slot| (side.shows)(slot.row));
+        if is_emptied || count > context.policy.max_delete.files {
+            hold_side(slots, context, related, (side, is_emptied), &mut holds);
         }
     }
     holds
@@ -40,7 +58,13 @@ fn is_counted(slot: &Slot<'_>, side: &Side) -> bool {
     slot.fate == side.deletion && slot.conflict.is_none()
 }
 
-fn hold_side(slots: &mut [Slot<'_>], context: &Context, related: &[bool], side: &Side, holds: &mut Vec<Hold>) {
+fn hold_side(
+    slots: &mut [Slot<'_>],
+    context: &Context,
+    related: &[bool],
+    (side, is_emptied): (&Side, bool),
+    holds: &mut Vec<Hold>,
+) {
     let all = || (side.kind)(None);
     if context.accepted.contains(&all()) {
         return;
@@ -62,7 +86,7 @@ fn hold_side(slots: &mut [Slot<'_>], context: &Context, related: &[bool], side: 
     });
     let count: usize = by_top.values().map(Vec::len).sum();
     let limits = context.policy.max_delete;
-    if count as u64 > limits.of(context.totals.files) {
+    if is_emptied || count as u64 > limits.of(context.totals.files) {
         let mut rows: Vec<usize> = by_top.into_values().flatten().collect();
         rows.sort_unstable();
         if context.restored.contains(&all()) {

@@ -72,6 +72,27 @@ fn each_side_is_counted_by_itself() {
 }
 
 #[test]
+fn a_side_that_shows_nothing_any_more_is_held_however_small_the_folder() {
+    for (letters, kind) in [(HERE, here(None)), (THERE, there(None))] {
+        for (count, more, held) in [(6, None, true), (5, None, false), (6, Some(['A', 'A', '-']), false)] {
+            let mut rows = Rows::new();
+            gone(&mut rows, "", letters, count);
+            more.map(|more| rows.insert(path("other"), row(more, 9000)));
+            let mut context = folder(count, &[]);
+            let plan = hcfs_plan::plan(&rows, &context).unwrap();
+            let kinds: Vec<HoldKind> = plan.holds.into_iter().map(|hold| hold.kind).collect();
+            assert_eq!(kinds, if held { vec![kind.clone()] } else { vec![] }, "{count} {more:?}");
+            context.accepted = [kind.clone()].into();
+            assert!(hcfs_plan::plan(&rows, &context).unwrap().holds.is_empty());
+        }
+    }
+    // Files that are there and agree need not be among the rows.
+    let mut rows = Rows::new();
+    gone(&mut rows, "", HERE, 6);
+    assert!(plan(&rows, &folder(7, &[])).unwrap().holds.is_empty());
+}
+
+#[test]
 fn a_whole_top_level_directory_is_held_and_the_rest_goes_on() {
     let mut rows = Rows::new();
     gone(&mut rows, "photos/2019/", HERE, 30);

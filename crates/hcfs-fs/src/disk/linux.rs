@@ -11,6 +11,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hcfs_model::{Fingerprint, Inode, UnixNanos};
@@ -136,7 +137,11 @@ impl Disk for LinuxDisk {
     }
 
     fn root_now(&self) -> io::Result<Stat> {
-        Ok(read_stat(&rustix::fs::stat(&self.path)?))
+        root_now(&self.path)
+    }
+
+    fn reopen(&self) -> Option<io::Result<Arc<dyn Disk>>> {
+        Some(Self::open(&self.path).map(|disk| Arc::new(disk) as Arc<dyn Disk>))
     }
 
     fn stat(&self, path: &[u8]) -> io::Result<Stat> {
@@ -234,6 +239,10 @@ impl Disk for LinuxDisk {
             total: stat.f_blocks.saturating_mul(stat.f_frsize),
         })
     }
+}
+
+pub(super) fn root_now(root: &Path) -> io::Result<Stat> {
+    Ok(read_stat(&rustix::fs::stat(root)?))
 }
 
 struct LinuxFile(File);

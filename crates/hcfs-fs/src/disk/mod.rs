@@ -11,6 +11,7 @@
 //! another Unicode form or case.
 
 mod linux;
+mod nowhere;
 #[cfg(test)]
 mod tests;
 mod writeback;
@@ -18,11 +19,13 @@ mod writeback;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use hcfs_model::Fingerprint;
 
 pub use linux::LinuxDisk;
 pub(crate) use linux::overlap;
+pub(crate) use nowhere::Nowhere;
 
 /// What stands under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +97,10 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// What the system refused.
     fn root_now(&self) -> io::Result<Stat>;
+    /// What stands at [`Disk::root`] now, as a disk of its own; `None` where that cannot be had.
+    fn reopen(&self) -> Option<io::Result<Arc<dyn Disk>>> {
+        None
+    }
     /// What stands under `path`, a final link not followed.
     ///
     /// # Errors
