@@ -32,6 +32,8 @@ pub(crate) struct Blocked {
     /// Paths where something stands that is not acted on, as the last scan saw it.
     standing: BTreeSet<RelPath>,
     there: Vec<Problem>,
+    /// Directories that were emptied and stay, since something ignored is in them.
+    left: Vec<Problem>,
     /// Files whose listed version cannot be trusted.
     suspect: Vec<Problem>,
     failing: BTreeMap<RelPath, Failing>,
@@ -53,6 +55,17 @@ impl Blocked {
                 self.here.push(problem);
             }
         }
+    }
+
+    /// A directory was emptied and stays.
+    pub(crate) fn leave(&mut self, problem: Problem) {
+        self.left.retain(|known| known.path != problem.path);
+        self.left.push(problem);
+    }
+
+    /// Forgets the directories that do not stay any more, or are not empty.
+    pub(crate) fn retain_left(&mut self, stays: impl Fn(&RelPath) -> bool) {
+        self.left.retain(|problem| problem.path.as_ref().is_some_and(&stays));
     }
 
     /// Replaces what an earlier listing showed.
@@ -182,6 +195,7 @@ impl Blocked {
             .folder
             .iter()
             .chain(&self.here)
+            .chain(&self.left)
             .chain(&self.there)
             .chain(&self.suspect)
             .chain(failing)

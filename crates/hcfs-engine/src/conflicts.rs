@@ -143,14 +143,20 @@ impl Session {
             return Ok(());
         }
         let state = |error| CommandError::state(&error);
+        // The copy may have come to be a moment ago, and the file beside it may have changed since.
+        self.wants.below(copy.clone());
+        self.wants.below(conflict.path.clone());
+        self.observe_here().await.map_err(CommandError::failure_of_folder)?;
         let kept = self.store.row(copy).map_err(state)?;
         let Row { local: Some(kept), .. } = kept else { return Ok(()) };
         let current = self.store.row(&conflict.path).map_err(state)?.local;
         let (tools, at) = (self.tools(), self.clock.now());
         let (path, copy) = (conflict.path.clone(), copy.clone());
         let (name, copy_name) = (path.clone(), copy.clone());
+        let gate = self.attend(Arc::clone(&self.gate).read_owned()).await.map_err(CommandError::failure_of_folder)?;
         let changed = self
             .attend(blocking(Arc::clone(&self.machine), move || {
+                let _gate = gate;
                 let remove = |target: &RelPath, entry: &LocalEntry| {
                     let request = Remove { target, entry, rules: &tools.rules, at, durability: Durability::Each };
                     tools.folder.remove(&request).map(drop)

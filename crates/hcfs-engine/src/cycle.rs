@@ -63,14 +63,6 @@ impl Session {
         self.decide()
     }
 
-    /// Nothing is done in a folder that is not the one it was.
-    async fn recheck_root(&mut self) -> Result<(), Stop> {
-        let folder = Arc::clone(&self.folder);
-        let checked =
-            self.attend(crate::blocking::blocking(Arc::clone(&self.machine), move || folder.recheck())).await?;
-        checked.map_err(|error| Stop::root(&error))
-    }
-
     /// Shows how the folder stands after a cycle.
     pub(crate) fn show_end(&mut self) {
         self.board.count_cycle(self.clock.now());

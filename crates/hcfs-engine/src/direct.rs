@@ -1,4 +1,4 @@
-//! Commands that need the folder to themselves: dry runs, and operations on the server without a local copy.
+//! Commands that need the folder to themselves: dry runs, answers, and operations on the server without a local copy.
 
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
@@ -31,6 +31,10 @@ impl Session {
             }
             Command::Resolve { id, resolution, reply } => {
                 let done = self.resolve(id, resolution).await;
+                let _ = reply.send(done);
+            }
+            Command::SettleHold { id, accept, reply } => {
+                let done = self.settle_root(id, accept).await;
                 let _ = reply.send(done);
             }
             Command::List { below, reply } => {

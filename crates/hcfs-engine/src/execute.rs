@@ -45,6 +45,8 @@ pub(crate) struct Done {
     pub(crate) kept: Option<Conflict>,
     /// Bytes that went to the trash.
     pub(crate) trashed: u64,
+    /// A directory that was emptied and stays.
+    pub(crate) left: Option<Problem>,
 }
 
 /// Where the rows that this plan renamed on the server are now.
@@ -248,6 +250,7 @@ impl Session {
                     events.extend(done.events);
                     kept.extend(done.kept);
                     self.trashed(done.trashed);
+                    done.left.into_iter().for_each(|problem| self.blocked.leave(problem));
                 }
                 Err(failure) => failed.push((path, failure)),
             }
@@ -382,7 +385,7 @@ async fn run_download(tools: Arc<Tools>, job: DownloadJob, progress: crate::boar
         let synced = synced(&remote, Some(&local));
         let local = Some(Known { entry: local, hashed_at });
         let settled = vec![Settled::Synced { path: path.clone(), local, remote, synced }];
-        Done { settled, events, kept, trashed: replaced }
+        Done { settled, events, kept, trashed: replaced, left: None }
     });
     Ended { path, direction: Some(Direction::Down), result }
 }

@@ -158,6 +158,15 @@ impl Stop {
         Self::Trouble { state: FolderState::Halted, message: error.to_string(), hint: error.hint() }
     }
 
+    /// The ignore patterns cannot be used.
+    pub(crate) fn rules(error: &hcfs_fs::RuleError) -> Self {
+        Self::Trouble {
+            state: FolderState::Error,
+            message: error.to_string(),
+            hint: "correct the ignore patterns of this folder in the configuration".to_owned(),
+        }
+    }
+
     /// An error of the program itself.
     pub(crate) fn defect(error: &dyn std::fmt::Display) -> Self {
         Self::Trouble {

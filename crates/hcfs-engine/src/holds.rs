@@ -9,12 +9,15 @@ use hcfs_state::{Settled, Suspicion};
 use crate::execute::synced;
 use crate::handle::{CommandError, OpenHold};
 use crate::session::{Session, Stop};
-use crate::status::EventKind;
+use crate::status::{EventKind, FolderState};
 
-const HERE: &str = "mass_deletion_here";
+/// Many files vanished on disk.
+pub(crate) const HERE: &str = "mass_deletion_here";
 const THERE: &str = "mass_deletion_there";
 const ROLLBACK: &str = "rollback";
 const EQUIVOCATION: &str = "equivocation";
+/// The server does not know the folder any more.
+const UNKNOWN: &str = "unknown_folder";
 
 impl Session {
     /// The holds a user let through. What was accepted is what was shown: where more would be deleted now, it is asked
@@ -140,7 +143,9 @@ impl Session {
         let Some((_, hold)) = holds.into_iter().find(|(known, _)| *known == id) else {
             return Err(CommandError::NoSuch { what: "hold", id });
         };
-        if matches!(hold.kind.as_str(), ROLLBACK | EQUIVOCATION) {
+        if hold.kind == UNKNOWN {
+            self.settle_unknown(id, accept).map_err(CommandError::failure_of_folder)?;
+        } else if matches!(hold.kind.as_str(), ROLLBACK | EQUIVOCATION) {
             self.settle_suspects(id, &hold.kind, !accept).map_err(CommandError::failure_of_folder)?;
         } else if accept {
             self.store.accept_hold(id, self.clock.now()).map_err(|error| CommandError::state(&error))?;
@@ -148,6 +153,60 @@ impl Session {
             self.restore(id, kind).map_err(CommandError::failure_of_folder)?;
         }
         self.wants.plan();
+        Ok(())
+    }
+
+    /// Keeps the question what is to become of a folder that the server does not know any more, and stops it.
+    pub(crate) fn forgotten(&mut self) -> Result<(), Stop> {
+        let totals = self.store.totals().map_err(Stop::state)?;
+        let examples = self.store.remote_rows().take(hcfs_plan::Hold::EXAMPLES).map(|row| row.map(|(path, _)| path));
+        let hold = hcfs_state::Hold {
+            kind: UNKNOWN.to_owned(),
+            scope: None,
+            count: totals.remote.files.max(totals.synced.files),
+            total: totals.local.files,
+            examples: examples.collect::<Result<_, _>>().map_err(Stop::state)?,
+            at: self.clock.now(),
+            accepted: None,
+        };
+        let id = self.store.put_hold(&hold).map_err(Stop::state)?;
+        let message = format!("the server does not know the folder \"{}\" any more", self.spec.label);
+        if self.told_holds.insert(id) {
+            self.tell(EventKind::Held, None, format!("{message}; waiting for an answer"));
+        }
+        let holds = self.open_holds().len() as u64;
+        self.board.update(|status| status.holds = holds);
+        Err(Stop::Trouble {
+            state: FolderState::Held,
+            message,
+            hint: format!(
+                "nothing was deleted here; `hcfs holds restore {id}` sends everything again, `hcfs holds accept {id}` \
+                 deletes here what the server lost, `hcfs folder remove` keeps the files and stops syncing them"
+            ),
+        })
+    }
+
+    /// Whether the user has said that a folder the server forgot is to be made known to it again.
+    pub(crate) fn may_make_known_again(&self) -> Result<bool, Stop> {
+        let holds = self.store.holds().map_err(Stop::state)?;
+        Ok(holds.iter().any(|(_, hold)| hold.kind == UNKNOWN && hold.accepted.is_some()))
+    }
+
+    /// Takes it that the server has none of the files: they are deleted here (`accept`), or sent again.
+    fn settle_unknown(&mut self, id: u64, accept: bool) -> Result<(), Stop> {
+        let listed: Result<Vec<_>, _> = self.store.remote_rows().map(|row| row.map(|(path, _)| path)).collect();
+        let listed = listed.map_err(Stop::state)?;
+        if !accept {
+            self.forget_agreements()?;
+        }
+        // Their lives on the server have ended: what is sent again is no rollback.
+        let gone = hcfs_state::RemoteUpdate { remove: listed, ..hcfs_state::RemoteUpdate::default() };
+        self.store.record_remote(&gone, true).map_err(Stop::state)?;
+        if accept {
+            self.accept_absences(THERE)?;
+        }
+        self.store.accept_hold(id, self.clock.now()).map_err(Stop::state)?;
+        self.look_now();
         Ok(())
     }
 

@@ -37,6 +37,7 @@ mod machine;
 mod observe;
 mod rearrange;
 mod recover;
+mod root;
 mod session;
 mod spec;
 mod start;

@@ -137,7 +137,9 @@ impl Session {
                 moves.push((from.clone(), to.clone(), local.clone(), remote.clone(), self.hashed_at(from)?));
             }
             let (tools, now) = (self.tools(), self.clock.now());
+            let gate = self.attend(Arc::clone(&self.gate).read_owned()).await?;
             let ended = blocking(Arc::clone(&self.machine), move || {
+                let _gate = gate;
                 let mut ended: Vec<Ended> = Vec::with_capacity(moves.len());
                 // What a rename of this batch made of a file that a later one renames again.
                 let mut moved: BTreeMap<RelPath, Known> = BTreeMap::new();
@@ -184,7 +186,9 @@ impl Session {
                 continue;
             }
             let (tools, now) = (self.tools(), self.clock.now());
+            let gate = self.attend(Arc::clone(&self.gate).read_owned()).await?;
             let ended = blocking(Arc::clone(&self.machine), move || {
+                let _gate = gate;
                 let mut ended: Vec<Ended> = jobs.into_iter().map(|job| move_one(&tools, job, now)).collect();
                 sync(&tools, &mut ended);
                 ended
@@ -214,7 +218,9 @@ impl Session {
                 continue;
             }
             let (tools, now) = (self.tools(), self.clock.now());
+            let gate = self.attend(Arc::clone(&self.gate).read_owned()).await?;
             let ended = blocking(Arc::clone(&self.machine), move || {
+                let _gate = gate;
                 let mut ended: Vec<Ended> = files.into_iter().map(|file| remove_one(&tools, file, now)).collect();
                 sync(&tools, &mut ended);
                 ended
@@ -293,6 +299,7 @@ fn move_one(tools: &Tools, job: LocalMove, now: UnixNanos) -> Ended {
                 local: Known { entry: local, hashed_at: placed.hashed_at },
                 synced: agreed,
             }],
+            left: renamed.problem,
             events: vec![event(now, EventKind::RenamedHere, &from, format!("renamed here to \"{to}\""))],
             ..Done::default()
         }
@@ -302,7 +309,8 @@ fn move_one(tools: &Tools, job: LocalMove, now: UnixNanos) -> Ended {
 
 fn remove_one(tools: &Tools, (path, entry): (RelPath, LocalEntry), now: UnixNanos) -> Ended {
     let request = Remove { target: &path, entry: &entry, rules: &tools.rules, at: now, durability: Durability::Batch };
-    let result = tools.folder.remove(&request).map_err(|error| Failure::apply(&path, &error)).map(|_| Done {
+    let result = tools.folder.remove(&request).map_err(|error| Failure::apply(&path, &error)).map(|removed| Done {
+        left: removed.problem,
         settled: vec![Settled::Gone { path: path.clone() }],
         events: vec![event(
             now,

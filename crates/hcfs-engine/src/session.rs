@@ -414,7 +414,7 @@ impl Session {
             Some(Command::Explain { path, reply }) => {
                 let _ = reply.send(self.explain(path).map_err(CommandError::failure_of_folder));
             }
-            Some(Command::SettleHold { id, accept, reply }) => {
+            Some(Command::SettleHold { id, accept, reply }) if !self.is_root_hold(id) => {
                 let _ = reply.send(self.settle_hold(id, accept));
             }
             Some(other) => self.waiting.push_back(other),
@@ -422,7 +422,7 @@ impl Session {
     }
 
     /// Has both sides looked at, whatever trouble there was.
-    fn look_now(&mut self) {
+    pub(crate) fn look_now(&mut self) {
         self.timers.not_before = None;
         self.wants.remote();
         self.wants.everything_here();

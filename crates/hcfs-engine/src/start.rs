@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hcfs_fs::{Folder, RootError, RootIdentity, RuleError, Rules};
-use hcfs_model::{Inode, RelPath};
+use hcfs_fs::{Folder, RootError, RuleError, Rules};
+use hcfs_model::RelPath;
 use hcfs_remote::Remote;
 use hcfs_state::{Identity, Outcome, StateError, Store};
 use tokio::sync::{Notify, broadcast, mpsc};
@@ -14,6 +14,7 @@ use crate::blocked::Blocked;
 use crate::board::Board;
 use crate::handle::FolderHandle;
 use crate::machine::{Ground, Machine, ThisMachine};
+use crate::root::known_root;
 use crate::session::{Session, Timers};
 use crate::spec::{Clock, FolderSpec, Owner};
 use crate::status::EventKind;
@@ -73,7 +74,11 @@ pub fn start(
 ) -> Result<FolderHandle, StartError> {
     let identity = Identity { account: owner.account.clone(), folder: spec.folder_hash() };
     let database = Store::open(&spec.database, &identity)?;
-    let disk = Arc::new(Folder::disk(&spec.root, others)?);
+    let known = known_root(&database.store.meta()?);
+    let disk = match (Folder::disk(&spec.root, others), known) {
+        (Err(error), Some(_)) if error.is_loss() => Folder::no_disk(&spec.root),
+        (disk, _) => Arc::new(disk?),
+    };
     let name = format!("folder {}", spec.folder_hash());
     let (handle, folder) = open(spec, owner, Ground { database, disk, remote, clock, machine: Arc::new(ThisMachine) })?;
     let thread = std::thread::Builder::new().name(name).spawn(move || match on_this_thread(folder) {
@@ -136,17 +141,22 @@ pub fn open(spec: FolderSpec, owner: Owner, ground: Ground) -> Result<(FolderHan
     let (events, _) = broadcast::channel(EVENTS);
     let handle = FolderHandle { commands, status, events: events.clone() };
     let mut store = opened.store;
-    let meta = store.meta()?;
-    // The number of the device may change with every boot; the marker tells the folder.
-    let known =
-        meta.root.zip(meta.root_inode).map(|(id, number)| RootIdentity { id, inode: Inode { device: 0, number } });
-    let folder = Folder::over(disk, known, random(&*machine)?)?;
-    let keep = staged_parts_of_use(&mut store)?;
-    let swept = folder.sweep(&keep).unwrap_or_else(|error| {
-        tracing::warn!(%error, "leftovers of an earlier run could not be cleared");
-        hcfs_fs::Swept::default()
-    });
-    remember(&mut store, &folder, &spec, &*machine)?;
+    let known = known_root(&store.meta()?);
+    let can_reopen = disk.reopen().is_some();
+    let folder = match (Folder::over(disk, known, random(&*machine)?), known) {
+        // It is opened when it is back, or when the user has said what is to become of it.
+        (Err(error), Some(known)) if error.is_loss() && can_reopen => Folder::absent(&spec.root, known),
+        (opened, _) => opened?,
+    };
+    let mut swept = hcfs_fs::Swept::default();
+    if !folder.is_absent() {
+        let keep = staged_parts_of_use(&mut store)?;
+        swept = folder.sweep(&keep).unwrap_or_else(|error| {
+            tracing::warn!(%error, "leftovers of an earlier run could not be cleared");
+            hcfs_fs::Swept::default()
+        });
+        remember(&mut store, &folder, &spec, &*machine)?;
+    }
     let rules = Rules::new(&folder, &spec.ignore)?;
     let seed = u64::from_le_bytes(random(&*machine)?);
     let mut session = Session {
@@ -203,6 +213,9 @@ fn random<const N: usize>(machine: &dyn Machine) -> Result<[u8; N], StartError> 
 impl Session {
     /// What has to happen on the session's own thread before the first cycle.
     pub(crate) fn settle_in(&mut self) {
+        if self.folder.is_absent() {
+            return;
+        }
         let bell = Arc::clone(&self.bell);
         match self.machine.watch(&self.folder, Box::new(move || bell.notify_one())) {
             Ok(watcher) => self.watcher = Some(watcher),
@@ -214,7 +227,9 @@ impl Session {
     fn rebuild(self, damage: &StateError) -> Result<Self, StartError> {
         let opened = self.store.rebuild(damage)?;
         let mut session = Self { store: opened.store, wants: Wants::all(), watcher: None, ..self };
-        remember(&mut session.store, &session.folder, &session.spec, &*session.machine)?;
+        if !session.folder.is_absent() {
+            remember(&mut session.store, &session.folder, &session.spec, &*session.machine)?;
+        }
         session.tell_rebuilt(&damage.to_string());
         Ok(session)
     }

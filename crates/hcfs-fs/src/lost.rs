@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use crate::disk::Nowhere;
+use crate::disk::{Disk, Nowhere};
 use crate::error::RootError;
 use crate::folder::{Folder, RootIdentity};
 
@@ -32,7 +32,7 @@ impl Folder {
     #[must_use]
     pub fn absent(root: &Path, known: RootIdentity) -> Self {
         Self {
-            disk: Arc::new(Nowhere::at(root)),
+            disk: Self::no_disk(root),
             identity: known,
             is_absent: true,
             case_insensitive: false,
@@ -40,6 +40,12 @@ impl Folder {
             trash_counter: AtomicU64::new(0),
             _lock: None,
         }
+    }
+
+    /// The disk of a root that is not there.
+    #[must_use]
+    pub fn no_disk(root: &Path) -> Arc<dyn Disk> {
+        Arc::new(Nowhere::at(root))
     }
 
     /// Whether this is an [`Folder::absent`] one.

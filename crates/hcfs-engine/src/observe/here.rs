@@ -40,11 +40,7 @@ impl Session {
 
     async fn scan(&mut self, scope: &Scope) -> Result<(), Stop> {
         if *scope == Scope::Everything {
-            let rules = Rules::new(&self.folder, &self.spec.ignore).map_err(|error| Stop::Trouble {
-                state: FolderState::Error,
-                message: error.to_string(),
-                hint: "correct the ignore patterns of this folder in the configuration".to_owned(),
-            })?;
+            let rules = Rules::new(&self.folder, &self.spec.ignore).map_err(|error| Stop::rules(&error))?;
             self.rules = Arc::new(rules);
         }
         let at = self.clock.now();
@@ -124,6 +120,12 @@ impl Session {
         }
         self.unknown.extend(scan.unknown);
         self.blocked.scanned(scope, scan.problems, scan.blocked);
+        let (folder, store) = (&self.folder, &self.store);
+        self.blocked.retain_left(|directory| {
+            let is_there = !matches!(folder.fingerprint(directory, None), Ok(None));
+            let is_in_use = store.known_files_in(directory).is_ok_and(|mut files| files.next().is_some());
+            is_there && !is_in_use
+        });
     }
 }
 

@@ -63,7 +63,7 @@ impl Session {
         }
         if !before.is_empty() && seen.files.is_empty() && !self.is_known_there().await? {
             self.registered = false;
-            return Err(self.forgotten());
+            return self.forgotten();
         }
         let vanished: Vec<(FileId, RelPath)> =
             before.into_iter().filter(|(id, _)| !seen.ids.contains(id)).map(|(id, (path, _))| (id, path)).collect();
@@ -99,8 +99,8 @@ impl Session {
             return Ok(());
         }
         let totals = self.store.totals().map_err(Stop::state)?;
-        if totals.remote.files > 0 || totals.synced.files > 0 {
-            return Err(self.forgotten());
+        if (totals.remote.files > 0 || totals.synced.files > 0) && !self.may_make_known_again()? {
+            return self.forgotten();
         }
         let (remote, label, device) = (Arc::clone(&self.remote), self.spec.label.clone(), self.spec.device.clone());
         let answer = self.attend(async move { remote.register_folder(&label, &device).await }).await?;
@@ -113,16 +113,6 @@ impl Session {
         let folders = self.attend(async move { remote.folders().await }).await?;
         let folder = self.spec.folder_hash();
         Ok(folders.map_err(|error| Stop::remote(&error))?.iter().any(|known| known.folder == folder))
-    }
-
-    fn forgotten(&self) -> Stop {
-        Stop::Trouble {
-            state: FolderState::Held,
-            message: format!("the server does not know the folder \"{}\" any more", self.spec.label),
-            hint: "nothing was deleted here; if the folder was removed on purpose, remove it here too; else restore it on \
-                   the server, or remove and add it here to send everything again"
-                .to_owned(),
-        }
     }
 
     /// The paths of those files that the server itself says it does not have, and whether that settled all of them. A row
