@@ -19,10 +19,8 @@ pub enum CredentialError {
 
 /// A token or key. It has neither `Debug` nor `Display`, and its memory is cleared when it is dropped.
 #[derive(Clone)]
-#[allow(dead_code, reason = "read by the services' modules, which follow")]
 pub struct Credential(Zeroizing<String>);
 
-#[allow(dead_code, reason = "read by the services' modules, which follow")]
 impl Credential {
     /// The longest credential, in bytes.
     pub const MAX_BYTES: usize = 8192;

@@ -13,8 +13,11 @@
 //!
 //! Deliberately absent: schedules, storage of what was brought, keys, and the names of the folder's files.
 
+mod answer;
+mod cid;
 mod credential;
 mod error;
+mod item;
 mod kind;
 mod name;
 mod open;
@@ -22,6 +25,7 @@ mod part;
 mod resume;
 mod settings;
 mod source;
+mod stage;
 mod unopened;
 mod validators;
 

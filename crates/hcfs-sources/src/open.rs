@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hcfs_http::Client;
 
+use crate::cid::CidSource;
 use crate::error::SourceError;
 use crate::settings::{Settings, Tempo};
 use crate::source::Source;
@@ -14,8 +15,8 @@ use crate::unopened::Unopened;
 /// # Errors
 /// [`SourceError::BadItem`] or [`SourceError::Address`] if an item cannot be one of this kind.
 pub fn open(settings: Settings, client: Client, tempo: Tempo) -> Result<Arc<dyn Source>, SourceError> {
-    let (_, _) = (client, tempo);
-    let kind = settings.kind();
-    drop(settings);
-    Ok(Arc::new(Unopened(kind)))
+    Ok(match settings {
+        Settings::Cid(settings) => Arc::new(CidSource::open(settings, client, tempo)?),
+        other => Arc::new(Unopened(other.kind())),
+    })
 }

@@ -16,13 +16,35 @@ pub struct Resume {
     pub(crate) prefix: Option<ContentHash>,
     /// The version those bytes are of.
     pub(crate) validators: Validators,
+    /// Whether its `Last-Modified` tells versions apart.
+    pub(crate) settled: bool,
+    /// The length of the body they come from.
+    pub(crate) total: Option<u64>,
+    /// The archive they lie in, if they do.
+    pub(crate) packing: Option<Packing>,
+    /// The name they were given.
+    pub(crate) name: Option<String>,
     /// The service's task, where there is one.
     pub(crate) task: Option<String>,
     /// How often in a row the service found the file locked.
     pub(crate) locked: u32,
 }
 
+/// A file in an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Packing {
+    pub(crate) name: String,
+    pub(crate) size: u64,
+    /// Where its content begins in the archive.
+    pub(crate) offset: u64,
+}
+
 impl Resume {
+    /// Leaves what belongs to the service, and begins the content anew.
+    pub(crate) fn forget_content(&mut self) {
+        *self = Self { task: self.task.take(), locked: self.locked, ..Self::default() };
+    }
+
     /// Bytes that are there already.
     #[must_use]
     pub fn bytes(&self) -> u64 {

@@ -12,4 +12,6 @@ pub struct Validators {
     pub last_modified: Option<String>,
     /// The size in bytes.
     pub size: Option<u64>,
+    /// The listing's own mark of the version.
+    pub changed: Option<String>,
 }
