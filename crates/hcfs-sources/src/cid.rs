@@ -109,7 +109,7 @@ impl CidSource {
             }
             Settled::Unknown(sink, unpacked, reason) => (sink, unpacked, Verified::No(reason)),
         };
-        let inner = unpacked.filter(|_| !way.named).and_then(|name| name::safe_name(&name));
+        let inner = unpacked.filter(|_| !arrived.named).and_then(|name| name::safe_name(&name));
         let (size, hash) = stage::sum(&sink);
         let validators = crate::validators::Validators { size: Some(size), ..arrived.validators };
         Ok(Brought { name: inner.unwrap_or(arrived.name), size, validators, hash, verified })
@@ -129,8 +129,6 @@ struct CidWay<'a> {
     item: &'a str,
     is_wrapper: IsWrapper,
     now: UnixNanos,
-    /// Whether the answer names the file.
-    named: bool,
     /// The type of an answer that may be a page in place of the file.
     page: Option<String>,
 }
@@ -138,8 +136,7 @@ struct CidWay<'a> {
 #[async_trait]
 impl Way for CidWay<'_> {
     fn accept(&mut self, head: &HeaderMap) -> Result<Accept, SourceError> {
-        self.named = name::file_name(head).is_some();
-        let page = answer::content_type(head).filter(|_| answer::is_page(head) && !self.named);
+        let page = answer::content_type(head).filter(|_| answer::is_page(head) && name::file_name(head).is_none());
         self.page = page.map(str::to_owned);
         Ok(Accept::Take { form: Form::PerhapsPacked(Arc::clone(&self.is_wrapper)), same: false })
     }
@@ -186,7 +183,7 @@ impl Source for CidSource {
         let is_wrapper: IsWrapper = Arc::new(move |name| {
             ContentId::parse(name.trim_start_matches("./")).is_ok_and(|other| other.multihash == multihash)
         });
-        let mut way = CidWay { source: self, item: &item.id, is_wrapper, now: job.now, named: false, page: None };
+        let mut way = CidWay { source: self, item: &item.id, is_wrapper, now: job.now, page: None };
         let errand = self.errand(item, &id)?;
         let arrived = match stage::bring(errand, &mut way, &mut job).await? {
             stage::Outcome::Same => return Ok(Fetched::NotModified),
@@ -226,7 +223,7 @@ impl Source for CidSource {
                 });
             }
             (StatusCode::OK | StatusCode::INTERNAL_SERVER_ERROR, None) => {
-                found.push("the token is accepted".to_owned())
+                found.push("the token is accepted".to_owned());
             }
             _ => return Err(self.refusal(answer, asked.unwrap_or(EMPTY), UnixNanos(0)).await),
         }

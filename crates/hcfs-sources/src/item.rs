@@ -38,10 +38,22 @@ pub(crate) fn check_address(address: &str) -> Result<(), &'static str> {
     if address.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err("an address has no blank or control character");
     }
-    if !["https://", "http://"].iter().any(|scheme| address.len() > scheme.len() && address.starts_with(scheme)) {
+    let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
+    let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
         return Err("an address begins with https:// or http://");
+    };
+    if rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@')) {
+        return Err("an address holds no user name or password");
     }
     Ok(())
+}
+
+/// An address without its query, which may hold a secret.
+pub(crate) fn public(address: &str) -> String {
+    match address.split_once(['?', '#']) {
+        Some((public, _)) => format!("{public}?…"),
+        None => address.to_owned(),
+    }
 }
 
 /// The items with these ids, in this order, without doubles.
@@ -75,7 +87,9 @@ mod tests {
             assert!(check_id(id).is_err(), "{id:?}");
         }
         assert!(check_id("file_78901").is_ok());
-        for address in ["", "ftp://a/b", "https://", "https://a b", "https://a\r\nX: y", "file:///etc/passwd"] {
+        for address in
+            ["", "ftp://a/b", "https://", "https://a b", "https://a\r\nX: y", "file:///etc/passwd", "https://u:p@a/b"]
+        {
             assert!(check_address(address).is_err(), "{address:?}");
         }
         assert!(check_address("http://video.example/watch?v=1").is_ok());

@@ -16,6 +16,7 @@
 mod answer;
 mod cid;
 mod credential;
+mod download_task;
 mod error;
 mod item;
 mod kind;
@@ -24,9 +25,11 @@ mod open;
 mod part;
 mod resume;
 mod settings;
+mod signed_url;
 mod source;
 mod stage;
-mod unopened;
+mod storage_file;
+mod url;
 mod validators;
 
 pub use credential::{Credential, CredentialError};

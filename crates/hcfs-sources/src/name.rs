@@ -83,6 +83,13 @@ pub(crate) fn fallback(id: &str, content_type: Option<&str>) -> String {
     }
 }
 
+/// The name at the end of an address's path.
+pub(crate) fn of_address(path: &str) -> Option<String> {
+    let last = path.rsplit('/').next()?;
+    let decoded = disposition::percent_decoded(last.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
+    safe_name(&decoded.unwrap_or_else(|| last.to_owned()))
+}
+
 /// Control characters, and those that make a name look like another one.
 fn is_invisible(c: char) -> bool {
     c.is_control()

@@ -102,6 +102,8 @@ pub(crate) struct Arrived {
     pub(crate) sink: Sink,
     pub(crate) decoder: Decoder,
     pub(crate) name: String,
+    /// Whether the answer itself named it.
+    pub(crate) named: bool,
     pub(crate) validators: Validators,
 }
 
@@ -115,6 +117,7 @@ pub(crate) enum Outcome {
 /// The head of the answer the content comes from.
 struct Origin {
     name: String,
+    named: bool,
     version: Version,
     total: Option<u64>,
 }
@@ -149,8 +152,12 @@ pub(crate) async fn bring(errand: Errand<'_>, way: &mut dyn Way, job: &mut Job<'
         job.part.resume.forget_content();
     }
     let record = &job.part.resume;
-    let origin =
-        Origin { name: record.name.clone().unwrap_or_default(), version: record.version(), total: record.total };
+    let origin = Origin {
+        name: record.name.clone().unwrap_or_default(),
+        named: record.name.is_some(),
+        version: record.version(),
+        total: record.total,
+    };
     let from = sink.len + record.packing.as_ref().map_or(0, |packing| packing.offset);
     let ended = Arc::new(AtomicBool::new(false));
     let (orders, queue) = mpsc::channel(QUEUE);
@@ -260,8 +267,9 @@ impl Carrier<'_, '_> {
         let content_type = head.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let named = name::file_name(head).and_then(|name| name::safe_name(&name));
         let listed = || errand.listed.as_deref().and_then(name::safe_name);
+        let is_named = named.is_some();
         let name = named.or_else(listed).unwrap_or_else(|| name::fallback(&errand.stem, content_type));
-        Origin { name, version, total }
+        Origin { name, named: is_named, version, total }
     }
 
     /// Writes into the record what the content is of that comes now.
@@ -353,7 +361,13 @@ impl Carrier<'_, '_> {
                 self.tell(true);
                 let validators = validators(&self.origin.version, written.sink.len);
                 let Written { sink, decoder, .. } = written;
-                return Ok(Outcome::All(Box::new(Arrived { sink, decoder, name: self.origin.name, validators })));
+                return Ok(Outcome::All(Box::new(Arrived {
+                    sink,
+                    decoder,
+                    name: self.origin.name,
+                    named: self.origin.named,
+                    validators,
+                })));
             }
         };
         let error = match trouble {

@@ -29,7 +29,7 @@ pub(crate) enum Finding {
 
 enum Check {
     Inline { left: Vec<u8>, right: bool },
-    Raw(Running),
+    Raw(Box<Running>),
     Tree(Box<Tree>),
     Unknown(String),
 }
@@ -44,7 +44,7 @@ impl Verifier {
     pub(crate) fn new(id: ContentId) -> Self {
         let check = match &id.claim {
             Claim::Inline(bytes) => Check::Inline { left: bytes.clone(), right: true },
-            Claim::Raw(hash) => Check::Raw(Running::new(*hash)),
+            Claim::Raw(hash) => Check::Raw(Box::new(Running::new(*hash))),
             Claim::Tree { hash, old } => Check::Tree(Box::new(Tree::new(*hash, CLASSIC, usual_leaf(*old)))),
             Claim::Unknown(reason) => Check::Unknown(reason.clone()),
         };

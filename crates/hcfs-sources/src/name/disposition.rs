@@ -73,19 +73,25 @@ fn unquote(text: &[u8]) -> (Vec<u8>, &[u8]) {
 fn decode_extended(text: &[u8]) -> Option<String> {
     let mut parts = text.splitn(3, |byte| *byte == b'\'');
     let (charset, _, encoded) = (parts.next()?, parts.next()?, parts.next()?);
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.iter();
+    let bytes = percent_decoded(encoded)?;
+    if charset.eq_ignore_ascii_case(b"utf-8") {
+        return String::from_utf8(bytes).ok();
+    }
+    let latin1 = charset.eq_ignore_ascii_case(b"iso-8859-1");
+    latin1.then(|| bytes.into_iter().map(char::from).collect())
+}
+
+/// None if a percent sign is not followed by two hex digits.
+pub(super) fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
     while let Some(&byte) = rest.next() {
         match byte {
             b'%' => bytes.push(hex(*rest.next()?)? << 4 | hex(*rest.next()?)?),
             _ => bytes.push(byte),
         }
     }
-    if charset.eq_ignore_ascii_case(b"utf-8") {
-        return String::from_utf8(bytes).ok();
-    }
-    let latin1 = charset.eq_ignore_ascii_case(b"iso-8859-1");
-    latin1.then(|| bytes.into_iter().map(char::from).collect())
+    Some(bytes)
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -49,6 +49,20 @@ fn an_item_without_a_name_gets_one() {
 }
 
 #[test]
+fn an_address_names_its_file() {
+    for (path, name) in [
+        ("/a/report%20one.pdf", Some("report one.pdf")),
+        ("/a/100%", Some("100%")),
+        ("/a/..%2f..%2fetc%2fpasswd", Some("passwd")),
+        ("/a/", None),
+        ("/", None),
+        ("/%2e%2e", None),
+    ] {
+        assert_eq!(of_address(path).as_deref(), name, "{path}");
+    }
+}
+
+#[test]
 fn two_items_with_one_name_are_told_apart() {
     let taken = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(distinct("scan.pdf", "a", &taken(&["other.pdf"])), "scan.pdf");

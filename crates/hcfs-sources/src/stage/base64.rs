@@ -58,7 +58,7 @@ impl Base64 {
 
     /// Decodes what is left.
     pub(super) fn finish(&mut self, out: &mut impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Base64Error> {
-        if self.pending.len() % 4 != 0 {
+        if !self.pending.len().is_multiple_of(4) {
             return Err(Base64Error::Incomplete);
         }
         self.decode(out)

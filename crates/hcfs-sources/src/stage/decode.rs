@@ -20,8 +20,6 @@ pub(crate) enum Form {
     PerhapsPacked(IsWrapper),
     /// The body is an archive, of which the content's header has gone by already.
     Packed(Member),
-    /// The body is an archive.
-    Archive,
 }
 
 /// A body is not of its form.
@@ -75,7 +73,6 @@ impl Decoder {
             Form::PerhapsPacked(_) if done > 0 => Self::Plain,
             Form::PerhapsPacked(is_wrapper) => Self::Sniff { block: Vec::with_capacity(BLOCK), is_wrapper, total },
             Form::Packed(member) => Self::Tar(Box::new(TarReader::inside(member, done, total))),
-            Form::Archive => Self::Tar(Box::new(TarReader::new(total))),
         }
     }
 

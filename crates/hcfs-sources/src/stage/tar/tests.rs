@@ -62,7 +62,7 @@ fn one_file_is_taken_out() {
 
     // Without an end mark nothing is lost; with more zeros nothing is added.
     assert_eq!(read_by(&entry(b'0', "a", b"x"), 512).unwrap().0, b"x");
-    assert_eq!(read_by(&[packed.clone(), vec![0; 10_240]].concat(), 512).unwrap().0, b"hello");
+    assert_eq!(read_by(&[packed, vec![0; 10_240]].concat(), 512).unwrap().0, b"hello");
     assert_eq!(read_by(&archive(&[entry(b'0', "./empty", b"")]), 512).unwrap().0, b"");
 }
 
