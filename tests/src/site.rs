@@ -60,13 +60,22 @@ impl Site {
     /// It cannot be set up.
     #[must_use]
     pub fn device(&self, name: &str, words: Option<&str>) -> Device {
+        self.device_by(&self.url, name, words)
+    }
+
+    /// As [`Site::device`], on another way to the server.
+    ///
+    /// # Panics
+    /// It cannot be set up.
+    #[must_use]
+    pub fn device_by(&self, url: &str, name: &str, words: Option<&str>) -> Device {
         let machine = Machine::new().unwrap();
         let folder = machine.path("docs");
         std::fs::create_dir(&folder).unwrap();
         let (token_file, words_file) = (machine.path("token"), machine.path("words"));
         std::fs::write(&token_file, "not yet known").unwrap();
         let mut arguments = vec!["init", "--yes", "--device", name, "--folder", path(&folder), "--label", "docs"];
-        arguments.extend(["--server", &self.url, "--token-file", path(&token_file)]);
+        arguments.extend(["--server", url, "--token-file", path(&token_file)]);
         if let Some(words) = words {
             std::fs::write(&words_file, words).unwrap();
             arguments.extend(["--mnemonic-file", path(&words_file)]);
