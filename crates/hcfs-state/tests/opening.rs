@@ -112,11 +112,17 @@ fn database(files: &[(String, std::time::SystemTime, Vec<u8>)]) -> Vec<(&str, &[
 fn a_newer_one_is_refused_and_nothing_touched() {
     let scratch = filled();
     let sql = Connection::open(&scratch.db).unwrap();
-    sql.execute_batch("INSERT INTO migration VALUES (2, zeroblob(32)); PRAGMA user_version = 2").unwrap();
+    let last: u32 = sql.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    let next = last + 1;
+    sql.execute_batch(&format!("INSERT INTO migration VALUES ({next}, zeroblob(32)); PRAGMA user_version = {next}"))
+        .unwrap();
     drop(sql);
     let files = scratch.files();
     match Store::open(&scratch.db, &identity()) {
-        Err(error @ StateError::Newer { found: 2, known: 1 }) => assert!(error.hint().is_some()),
+        Err(error @ StateError::Newer { found, known }) => {
+            assert_eq!((found, known), (next, last));
+            assert!(error.hint().is_some());
+        }
         other => panic!("{other:?}"),
     }
     assert!(database(&scratch.files()) == database(&files), "a file was changed");
@@ -126,7 +132,7 @@ fn a_newer_one_is_refused_and_nothing_touched() {
 fn what_is_not_a_sound_database_of_ours_is_moved_aside_whole() {
     let damage: [(&str, &str); 7] = [
         ("checksum", "UPDATE migration SET checksum = zeroblob(32)"),
-        ("version", "PRAGMA user_version = 2"),
+        ("version", "PRAGMA user_version = 99"),
         ("application", "PRAGMA application_id = 7"),
         ("schema", "DROP TABLE synced"),
         ("migrations", "DROP TABLE migration"),
@@ -402,4 +408,22 @@ fn a_process_that_is_killed_keeps_every_commit_it_told_of() {
             assert!(held[&path(&format!("d{}/{n}", n % 3))].is_agreed(), "{n} of {told}");
         }
     }
+}
+
+#[test]
+fn of_damaged_databases_only_the_newest_three_are_kept() {
+    let scratch = filled();
+    for round in 1..=5 {
+        std::fs::write(&scratch.db, format!("not a database, {round}")).unwrap();
+        std::fs::write(scratch.directory.path().join("state.db-wal"), "nor its log").unwrap();
+        drop(open(&scratch.db));
+    }
+    let names: Vec<String> = scratch.files().into_iter().map(|(name, _, _)| name).collect();
+    let aside = |number: u64| [format!("state.db.corrupt-{number}"), format!("state.db.corrupt-{number}-wal")];
+    let mut wanted = vec!["state.db".to_owned()];
+    wanted.extend((3..=5).flat_map(aside));
+    wanted.push("state.db.lock".to_owned());
+    assert_eq!(names, wanted);
+    let newest = std::fs::read_to_string(scratch.directory.path().join("state.db.corrupt-5")).unwrap();
+    assert_eq!(newest, "not a database, 5");
 }
