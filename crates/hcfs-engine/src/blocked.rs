@@ -20,6 +20,8 @@ struct Failing {
     problem: Problem,
     /// Shown only after some tries: it mostly heals alone.
     patient: bool,
+    /// The file goes on growing, and what it held a moment ago is acted on.
+    growing: bool,
     backoff: Backoff,
     /// When it is tried again; `None` while it is.
     until: Option<Instant>,
@@ -78,9 +80,9 @@ impl Blocked {
         self.suspect = found;
     }
 
-    /// A problem of the folder as a whole that does not stop it.
-    pub(crate) fn set_folder_problem(&mut self, problem: Problem) {
-        self.folder = Some(problem);
+    /// A problem of the folder as a whole that does not stop it, or none any more.
+    pub(crate) fn set_folder_problem(&mut self, problem: Option<Problem>) {
+        self.folder = problem;
     }
 
     /// An action on a path failed; it is tried again after a growing pause.
@@ -91,6 +93,38 @@ impl Blocked {
     /// A file changed while it was read. Mostly it is quiet a moment later.
     pub(crate) fn changing(&mut self, path: &RelPath, problem: Problem, seed: u64) {
         self.fail_with(path, problem, true, Duration::from_millis(500), seed);
+    }
+
+    /// A file goes on growing, but what it held a moment ago was read twice and is acted on. It is read again after a
+    /// growing pause.
+    pub(crate) fn growing(&mut self, path: &RelPath, problem: Problem, seed: u64) {
+        self.changing(path, problem, seed);
+        if let Some(failing) = self.failing.get_mut(path) {
+            failing.growing = true;
+        }
+    }
+
+    /// Whether what a growing file held a moment ago is acted on.
+    pub(crate) fn is_growing(&self, path: &RelPath) -> bool {
+        self.failing.get(path).is_some_and(|failing| failing.growing)
+    }
+
+    /// Whether a file that changes was tried often enough that it will not be quiet soon.
+    pub(crate) fn is_restless(&self, path: &RelPath) -> bool {
+        self.failing.get(path).is_some_and(|failing| failing.patient && failing.backoff.tries() >= PATIENCE)
+    }
+
+    /// Whether a file that changes is to be left alone until its next try.
+    pub(crate) fn is_resting(&self, path: &RelPath) -> bool {
+        let now = Instant::now();
+        self.failing.get(path).is_some_and(|failing| failing.patient && failing.until.is_some_and(|until| until > now))
+    }
+
+    /// A file that changed was read while it was quiet.
+    pub(crate) fn quiet(&mut self, path: &RelPath) {
+        if self.is_growing(path) {
+            self.failing.remove(path);
+        }
     }
 
     /// One side was not what the plan was made on. It is looked at again, and the new plan is tried at once; only if that
@@ -108,17 +142,21 @@ impl Blocked {
         let failing = self.failing.entry(path.clone()).or_insert_with(|| Failing {
             problem: problem.clone(),
             patient,
+            growing: false,
             backoff: fresh(),
             until: None,
         });
         failing.problem = problem;
         failing.patient = patient;
+        failing.growing = false;
         failing.until = Some(Instant::now() + failing.backoff.next());
     }
 
-    /// An action on a path succeeded.
+    /// An action on a path succeeded. A growing file is read again after its pause all the same.
     pub(crate) fn heal(&mut self, path: &RelPath) {
-        self.failing.remove(path);
+        if !self.is_growing(path) {
+            self.failing.remove(path);
+        }
     }
 
     /// Whether any path fails.
@@ -160,7 +198,8 @@ impl Blocked {
 
     /// The paths the planner must leave alone now.
     pub(crate) fn paths(&self) -> BTreeSet<RelPath> {
-        let waiting = self.failing.iter().filter(|(_, failing)| failing.until.is_some()).map(|(path, _)| path.clone());
+        let is_waiting = |failing: &Failing| failing.until.is_some() && !failing.growing;
+        let waiting = self.failing.iter().filter(|(_, failing)| is_waiting(failing)).map(|(path, _)| path.clone());
         let listed = self.there.iter().chain(&self.suspect).filter_map(|problem| problem.path.clone());
         self.standing.iter().cloned().chain(listed).chain(waiting).collect()
     }

@@ -138,7 +138,8 @@ impl Session {
             return Ok(());
         }
         let seq = self.next_seq(&path, base.as_ref()).map_err(CommandError::failure_of_folder)?;
-        let job = UploadJob { path: path.clone(), local, base, seq, hint: None, source: Some(source) };
+        let source = Some(source);
+        let job = UploadJob { path: path.clone(), local, base, seq, hint: None, source, is_beginning: false };
         let sent = self
             .attend(upload(self.tools(), job, crate::board::Progress::default()))
             .await

@@ -199,7 +199,9 @@ impl Session {
                 let seq = self.next_seq(path, base.as_ref())?;
                 let hint = self.store.upload_hint(path).map_err(Stop::state)?;
                 let progress = self.board.begin(path.clone(), Direction::Up, local.fingerprint.size);
-                let job = UploadJob { path: path.clone(), local: local.clone(), base, seq, hint, source: None };
+                let is_beginning = self.blocked.is_growing(path);
+                let (path, local) = (path.clone(), local.clone());
+                let job = UploadJob { path, local, base, seq, hint, source: None, is_beginning };
                 Some(run_upload(tools, job, progress).boxed())
             }
             Action::Download { path, remote, replaces } => {

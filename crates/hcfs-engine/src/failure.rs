@@ -128,6 +128,17 @@ pub(crate) fn keeps_changing(path: &RelPath) -> Problem {
     }
 }
 
+/// The problem of a file that goes on growing: what it held a moment ago is sent.
+pub(crate) fn keeps_growing(path: &RelPath) -> Problem {
+    Problem {
+        path: Some(path.clone()),
+        code: ProblemCode::KeepsChanging,
+        message: format!("\"{path}\" goes on growing; it is sent from time to time, as far as it has come"),
+        hint: "nothing: the whole is sent when it is quiet; a file that never is can be added to the ignore rules"
+            .to_owned(),
+    }
+}
+
 impl Stop {
     /// The server cannot be used.
     pub(crate) fn remote(error: &RemoteError) -> Self {

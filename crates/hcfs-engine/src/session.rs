@@ -31,6 +31,9 @@ const FULL_SCAN: Duration = Duration::from_secs(15 * 60);
 /// The same where the watcher cannot be relied on.
 const POLLED_SCAN: Duration = Duration::from_secs(30);
 
+/// How long after a watcher could not be had it is tried again: that costs a look at every directory.
+const WATCH_AGAIN: Duration = Duration::from_secs(10 * 60);
+
 /// How long after a full scan lost events lead to another one.
 const OVERFLOW_PAUSE: Duration = Duration::from_secs(60);
 
@@ -125,6 +128,8 @@ pub(crate) struct Timers {
     next_full_scan: Instant,
     last_full_scan: Option<Instant>,
     next_prune: Instant,
+    /// When a watcher is tried to be had again; `None` where there is one.
+    next_watch: Option<Instant>,
     /// How many bytes lie in the trash, as far as that is known without looking.
     pub(crate) trash: u64,
     /// After trouble: nothing is tried before.
@@ -140,6 +145,7 @@ impl Timers {
             next_full_scan: now,
             last_full_scan: None,
             next_prune: now,
+            next_watch: None,
             trash: 0,
             not_before: None,
             trouble: Backoff::new(Duration::from_secs(1), Duration::from_secs(60), seed),
@@ -244,6 +250,7 @@ impl Session {
     /// When the session looks by itself, if nothing else happens.
     fn next_look(&self) -> Instant {
         let look = self.timers.next_poll.min(self.timers.next_full_scan);
+        let look = self.timers.next_watch.map_or(look, |watch| look.min(watch));
         let look = self.blocked.next_try().map_or(look, |retry| look.min(retry));
         let look = self.over_quota_until.map_or(look, |until| look.min(until));
         match self.timers.not_before {
@@ -262,6 +269,9 @@ impl Session {
         }
         if now >= self.timers.next_full_scan {
             self.wants.everything_here();
+        }
+        if self.timers.next_watch.is_some_and(|watch| now >= watch) {
+            self.watch_again();
         }
         if self.over_quota_until.is_some_and(|until| now >= until) {
             self.over_quota_until = None;
@@ -359,11 +369,34 @@ impl Session {
         }
     }
 
-    /// Goes on by looking at the folder from time to time.
+    /// Goes on with a watcher that has just been started.
+    pub(crate) fn watched_by(&mut self, watcher: Box<dyn Watch>) {
+        if !watcher.is_limited() {
+            self.blocked.set_folder_problem(None);
+        }
+        // One that met the limit says with its first hint how many watches it needs.
+        self.watcher = Some(watcher);
+        self.timers.next_watch = None;
+    }
+
+    /// Goes on by looking at the folder from time to time, and tries again later.
     pub(crate) fn without_watcher(&mut self, message: String, hint: String) {
         self.watcher = None;
-        self.blocked.set_folder_problem(Problem { path: None, code: ProblemCode::WatchLimit, message, hint });
-        self.scanned_fully();
+        let problem = Problem { path: None, code: ProblemCode::WatchLimit, message, hint };
+        self.blocked.set_folder_problem(Some(problem));
+        self.timers.next_watch = Some(Instant::now() + WATCH_AGAIN);
+        self.timers.next_full_scan = self.timers.next_full_scan.min(Instant::now() + POLLED_SCAN);
+    }
+
+    /// Tries to have the folder watched, where it is not.
+    fn watch_again(&mut self) {
+        if self.timers.next_watch.take().is_some() {
+            self.settle_in();
+            if self.watcher.is_some() {
+                // What happened until now was seen by nobody.
+                self.wants.everything_here();
+            }
+        }
     }
 
     /// Carries out a command that can be carried out at any time, and keeps the others.
@@ -374,6 +407,7 @@ impl Session {
                 self.look_now();
                 if full {
                     self.try_all_now();
+                    self.watch_again();
                 }
             }
             Some(Command::Pause) => {

@@ -218,7 +218,7 @@ impl Session {
         }
         let bell = Arc::clone(&self.bell);
         match self.machine.watch(&self.folder, Box::new(move || bell.notify_one())) {
-            Ok(watcher) => self.watcher = Some(watcher),
+            Ok(watcher) => self.watched_by(watcher),
             Err(error) => self.without_watcher(error.to_string(), error.hint().to_owned()),
         }
     }

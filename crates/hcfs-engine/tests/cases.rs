@@ -146,32 +146,82 @@ async fn new_times_alone_send_nothing() {
     assert!(matches!(calls[..], [Call::ListingPage { tagged: true, .. }]), "{calls:?}");
 }
 
+fn keeps_changing(problem: &hcfs_model::Problem) -> bool {
+    problem.code == ProblemCode::KeepsChanging
+}
+
+/// Somebody who writes into a file all the time, until told to stop.
+struct Writer {
+    going: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Writer {
+    fn start(path: std::path::PathBuf, write: impl Fn(&fs::File, u64) + Send + 'static) -> Self {
+        let going = Arc::new(AtomicBool::new(true));
+        let goes = Arc::clone(&going);
+        let thread = std::thread::spawn(move || {
+            let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+            let mut count = 0;
+            while goes.load(Ordering::Relaxed) {
+                count += 1;
+                write(&file, count);
+                std::thread::yield_now();
+            }
+        });
+        Self { going, thread }
+    }
+
+    fn stop(self) {
+        self.going.store(false, Ordering::Relaxed);
+        self.thread.join().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_never_is_quiet_is_a_problem_until_it_is() {
     let server = server();
     let a = Device::new("a", &server);
     a.settle().await;
-    // Large, so that it cannot be read between two writes.
-    a.write("log", bytes(12 * 1024 * 1024, 1));
-    let going = Arc::new(AtomicBool::new(true));
-    let (goes, path) = (Arc::clone(&going), a.root().join("log"));
-    let writer = std::thread::spawn(move || {
-        let mut log = fs::OpenOptions::new().append(true).open(path).unwrap();
-        while goes.load(Ordering::Relaxed) {
-            log.write_all(b"a line\n").unwrap();
-            std::thread::yield_now();
-        }
+    // Large, so that it cannot be read between two writes; written at its beginning, so that no two looks are the same.
+    a.write("mess", bytes(12 * 1024 * 1024, 1));
+    let writer = Writer::start(a.root().join("mess"), |file, count| {
+        std::os::unix::fs::FileExt::write_all_at(file, &count.to_le_bytes(), 0).unwrap();
     });
-    let keeps_changing = |problem: &hcfs_model::Problem| problem.code == ProblemCode::KeepsChanging;
     a.until(|status| status.problems.iter().any(keeps_changing)).await;
     // Others do not wait for it, and looking at them does not make it be forgotten.
     a.write("other", "1");
     let status = a.until(|status| status.synced_files >= 1).await;
     assert!(status.problems.iter().any(keeps_changing), "{status:#?}");
-    going.store(false, Ordering::Relaxed);
-    writer.join().unwrap();
+    assert!(server.file(folder(), id("mess")).is_none(), "no two halves of different states are ever sent");
+    writer.stop();
     a.settle().await;
     let b = Device::new("b", &server);
+    b.settle().await;
+    assert_eq!(a.tree(), b.tree());
+}
+
+#[tokio::test]
+async fn a_constantly_growing_file_is_sent_as_far_as_it_has_come() {
+    let server = server();
+    let a = Device::new("a", &server);
+    a.settle().await;
+    a.write("log", bytes(12 * 1024 * 1024, 1));
+    let writer = Writer::start(a.root().join("log"), |file, _| {
+        let end = file.metadata().unwrap().len();
+        std::os::unix::fs::FileExt::write_all_at(file, b"a line\n", end).unwrap();
+    });
+    let status = a.until(|status| status.synced_files == 1).await;
+    assert!(status.problems.iter().any(keeps_changing), "it is not said to be in step: {status:#?}");
+    let b = Device::new("b", &server);
+    b.settle().await;
+    let (sent, now) = (b.read("log"), a.read("log"));
+    assert!(sent.len() >= 12 * 1024 * 1024 && now.starts_with(&sent), "{} of {}", sent.len(), now.len());
+    // It rests between two looks, however often it changes.
+    let looks = server.file(folder(), id("log")).unwrap().revision.seq;
+    assert!(looks <= 4, "{looks}");
+    writer.stop();
+    a.settle().await;
     b.settle().await;
     assert_eq!(a.tree(), b.tree());
 }

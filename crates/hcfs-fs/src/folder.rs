@@ -91,6 +91,14 @@ impl OpenFile {
     pub fn is_unchanged(&self) -> io::Result<bool> {
         Ok(self.handle.stat()?.fingerprint == self.fingerprint)
     }
+
+    /// Whether the file still has at least as many bytes as it had when it was opened.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn has_not_shrunk(&self) -> io::Result<bool> {
+        Ok(self.handle.stat()?.fingerprint.size >= self.fingerprint.size)
+    }
 }
 
 impl Folder {

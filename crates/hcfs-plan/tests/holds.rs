@@ -79,11 +79,11 @@ fn a_side_that_shows_nothing_any_more_is_held_however_small_the_folder() {
             gone(&mut rows, "", letters, count);
             more.map(|more| rows.insert(path("other"), row(more, 9000)));
             let mut context = folder(count, &[]);
-            let plan = hcfs_plan::plan(&rows, &context).unwrap();
-            let kinds: Vec<HoldKind> = plan.holds.into_iter().map(|hold| hold.kind).collect();
+            let asked = plan(&rows, &context).unwrap();
+            let kinds: Vec<HoldKind> = asked.holds.into_iter().map(|hold| hold.kind).collect();
             assert_eq!(kinds, if held { vec![kind.clone()] } else { vec![] }, "{count} {more:?}");
             context.accepted = [kind.clone()].into();
-            assert!(hcfs_plan::plan(&rows, &context).unwrap().holds.is_empty());
+            assert!(plan(&rows, &context).unwrap().holds.is_empty());
         }
     }
     // Files that are there and agree need not be among the rows.

@@ -11,7 +11,7 @@ use hcfs_model::{LocalEntry, RelPath};
 use hcfs_state::LocalUpdate;
 
 use crate::blocking::blocking;
-use crate::failure::{Failure, keeps_changing};
+use crate::failure::{Failure, keeps_changing, keeps_growing};
 use crate::session::{Session, Stop};
 use crate::status::FolderState;
 use crate::transfer::{CallOff, Content, Tools};
@@ -87,16 +87,31 @@ impl Session {
         Ok(known)
     }
 
-    /// Hashes the files that changed. One that changes meanwhile keeps its old entry and is looked at again.
+    /// Hashes the files that changed. One that changes meanwhile keeps its old entry and is looked at again after a pause;
+    /// one that is never quiet is taken as it was a moment ago, if it only grows.
     async fn read_changed(&mut self, scope: &Scope, found: Vec<Scanned>, update: &mut LocalUpdate) -> Result<(), Stop> {
         let tools = self.tools();
         self.changing.retain(|path| !scope.contains(path));
-        let mut hashed =
-            futures_util::stream::iter(found.into_iter().map(|scanned| hash_one(Arc::clone(&tools), scanned)))
-                .buffered(HASHED_AT_ONCE);
+        let mut to_read = Vec::with_capacity(found.len());
+        for scanned in found {
+            if scanned.content == hcfs_fs::Content::NeedsHash && self.blocked.is_resting(&scanned.path) {
+                self.changing.insert(scanned.path);
+                continue;
+            }
+            let is_restless = self.blocked.is_restless(&scanned.path);
+            to_read.push((scanned, is_restless));
+        }
+        let read = |(scanned, is_restless)| hash_one(Arc::clone(&tools), scanned, is_restless);
+        let mut hashed = futures_util::stream::iter(to_read.into_iter().map(read)).buffered(HASHED_AT_ONCE);
         while let Some((path, result)) = self.attend(hashed.next()).await? {
             let failure = match result {
-                Ok(entry) => {
+                Ok(Read { entry, is_whole }) => {
+                    if is_whole {
+                        self.blocked.quiet(&path);
+                    } else {
+                        self.blocked.growing(&path, keeps_growing(&path), self.seed);
+                        self.changing.insert(path.clone());
+                    }
                     update.put.push((path, entry));
                     continue;
                 }
@@ -155,33 +170,49 @@ async fn look(tools: Arc<Tools>, scope: Scope, known: KnownFiles) -> Result<(Kno
     .await
 }
 
-/// The entry of a file that was found; it is read only if it changed.
-async fn hash_one(tools: Arc<Tools>, scanned: Scanned) -> (RelPath, Result<LocalEntry, Failure>) {
+/// What reading a file brought.
+struct Read {
+    entry: LocalEntry,
+    /// Whether it was quiet; else the entry is of what it held when it was opened, and it has grown since.
+    is_whole: bool,
+}
+
+/// The entry of a file that was found; it is read only if it changed. With `is_restless` its beginning will do.
+async fn hash_one(tools: Arc<Tools>, scanned: Scanned, is_restless: bool) -> (RelPath, Result<Read, Failure>) {
     let Scanned { path, disk_path, fingerprint, content } = scanned;
-    let hash = match content {
-        hcfs_fs::Content::Unchanged(hash) => hash,
-        hcfs_fs::Content::NeedsHash => {
-            let cancel = Arc::new(AtomicBool::new(false));
-            let called_off = CallOff(Arc::clone(&cancel));
-            let (of, at) = (path.clone(), disk_path.clone());
-            let read = blocking(Arc::clone(&tools.machine), move || {
-                let file = tools.folder.open_read(&of, at.as_deref()).map_err(|error| Failure::apply(&of, &error))?;
-                if file.fingerprint() != fingerprint {
-                    return Err(Failure::Changing);
-                }
-                let content = Content::InFolder(file);
-                let hash =
-                    pin::hash_plain(&content, fingerprint.size, &tools.owner.account, tools.machine.threads(), &cancel)
-                        .map_err(|error| Failure::pin(&of, &error))?;
-                if content.is_unchanged() { Ok(hash) } else { Err(Failure::Changing) }
-            })
-            .await;
-            drop(called_off);
-            match read {
-                Ok(hash) => hash,
-                Err(failure) => return (path, Err(failure)),
-            }
+    let entry = |hash, fingerprint| LocalEntry { hash, fingerprint, disk_path: disk_path.clone() };
+    if let hcfs_fs::Content::Unchanged(hash) = content {
+        return (path, Ok(Read { entry: entry(hash, fingerprint), is_whole: true }));
+    }
+    let cancel = Arc::new(AtomicBool::new(false));
+    let called_off = CallOff(Arc::clone(&cancel));
+    let (of, at) = (path.clone(), disk_path.clone());
+    let machine = Arc::clone(&tools.machine);
+    let read = blocking(machine, move || {
+        let file = tools.folder.open_read(&of, at.as_deref()).map_err(|error| Failure::apply(&of, &error))?;
+        let found = file.fingerprint();
+        if found != fingerprint && !is_restless {
+            return Err(Failure::Changing);
         }
-    };
-    (path, Ok(LocalEntry { hash, fingerprint, disk_path }))
+        let hash = |content: &Content| {
+            pin::hash_plain(content, found.size, &tools.owner.account, tools.machine.threads(), &cancel)
+                .map_err(|error| Failure::pin(&of, &error))
+        };
+        let content = Content::InFolder(file);
+        let first = hash(&content)?;
+        if content.is_unchanged() {
+            return Ok((first, found, true));
+        }
+        let Content::InFolder(file) = content else { return Err(Failure::Changing) };
+        // What is there twice was not written to in between: it is a state the file was in.
+        let content = Content::Beginning(file);
+        if is_restless && hash(&content)? == first && content.is_unchanged() {
+            return Ok((first, found, false));
+        }
+        Err(Failure::Changing)
+    })
+    .await;
+    drop(called_off);
+    let read = read.map(|(hash, fingerprint, is_whole)| Read { entry: entry(hash, fingerprint), is_whole });
+    (path, read)
 }

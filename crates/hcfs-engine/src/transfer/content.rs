@@ -11,6 +11,9 @@ use hcfs_model::Fingerprint;
 pub(crate) enum Content {
     /// A file of the folder.
     InFolder(OpenFile),
+    /// The beginning of a file of the folder that goes on growing: as much as it had when it was opened. Whether that is
+    /// still the same its hash tells.
+    Beginning(OpenFile),
     /// A file that was handed over.
     Unnamed(std::fs::File),
 }
@@ -20,6 +23,7 @@ impl Content {
     pub(crate) fn is_unchanged(&self) -> bool {
         match self {
             Self::InFolder(file) => file.is_unchanged().unwrap_or(false),
+            Self::Beginning(file) => file.has_not_shrunk().unwrap_or(false),
             Self::Unnamed(_) => true,
         }
     }
@@ -28,7 +32,7 @@ impl Content {
 impl ReadAt for Content {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let file = match self {
-            Self::InFolder(file) => file,
+            Self::InFolder(file) | Self::Beginning(file) => file,
             Self::Unnamed(file) => return ReadAt::read_exact_at(file, buffer, offset),
         };
         let mut done = 0;
@@ -42,6 +46,11 @@ impl ReadAt for Content {
         }
         Ok(())
     }
+}
+
+/// Whether a file may begin with the version that was seen.
+pub(crate) fn may_begin_with(found: &Fingerprint, seen: &Fingerprint) -> bool {
+    found.size >= seen.size && found.inode == seen.inode
 }
 
 /// Whether a file is the version that was seen, its ctime aside: a rename changes that.

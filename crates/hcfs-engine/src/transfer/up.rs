@@ -18,7 +18,7 @@ use hcfs_remote::{Manifest, RemoteError, RemoteErrorKind, SessionId, SessionOpen
 use hcfs_state::UploadHint;
 use unicode_normalization::UnicodeNormalization;
 
-use super::content::is_version;
+use super::content::{is_version, may_begin_with};
 use super::{Content, Note, Tools};
 use crate::blocking::blocking;
 use crate::board::Progress;
@@ -42,6 +42,8 @@ pub(crate) struct UploadJob {
     pub(crate) hint: Option<UploadHint>,
     /// Where the content is, if it is not in the folder.
     pub(crate) source: Option<std::fs::File>,
+    /// Whether the content is only the beginning of the file, which goes on growing.
+    pub(crate) is_beginning: bool,
 }
 
 impl UploadJob {
@@ -77,10 +79,11 @@ fn job_with_source(tools: &Tools, mut job: UploadJob) -> Result<Open, Failure> {
                 .folder
                 .open_read(&job.path, job.local.disk_path.as_deref())
                 .map_err(|error| Failure::apply(&job.path, &error))?;
-            if !is_version(&file.fingerprint(), &job.local.fingerprint) {
-                return Err(Failure::MovedHere);
+            match (file.fingerprint(), job.local.fingerprint) {
+                (found, seen) if is_version(&found, &seen) => Content::InFolder(file),
+                (found, seen) if job.is_beginning && may_begin_with(&found, &seen) => Content::Beginning(file),
+                _ => return Err(Failure::MovedHere),
             }
-            Content::InFolder(file)
         }
     };
     Ok(Open { job, content: Arc::new(content) })

@@ -69,8 +69,8 @@ impl RescanReason {
             Self::Overflow => None,
             // With room for the user's other programs.
             Self::WatchLimit { needed, sysctl } => Some(format!(
-                "raise the limit, for example with `sysctl {sysctl}={}`, and start again; until then the folder is \
-                 looked at from time to time",
+                "raise the limit, for example with `sysctl {sysctl}={}`; it is tried again by itself, and until then the \
+                 folder is looked at from time to time",
                 needed.saturating_mul(2).next_power_of_two().max(65_536)
             )),
         }
@@ -112,6 +112,11 @@ pub trait Watch: Send {
     /// The hints gathered so far, each said once: a rescan first, then renames, subtrees, single paths. At most some
     /// thousand; more become one rescan.
     fn take(&self) -> Vec<Hint>;
+
+    /// Whether the limit of watches was met: a hint will say so, and nothing else is watched.
+    fn is_limited(&self) -> bool {
+        false
+    }
 }
 
 /// Watches a folder by the kernel's word until dropped.
@@ -157,6 +162,10 @@ impl Watch for Watcher {
         let ready = std::mem::take(&mut self.shared.lock().ready);
         ready.into_hints()
     }
+
+    fn is_limited(&self) -> bool {
+        self.shared.lock().limited
+    }
 }
 
 impl Drop for Watcher {
@@ -181,6 +190,7 @@ struct Shared {
 struct State {
     gathering: Pending,
     ready: Pending,
+    limited: bool,
     stop: bool,
 }
 
@@ -249,7 +259,9 @@ impl Shared {
     }
 
     fn limit(&self, needed: u64) {
-        self.lock().gathering.rescan(limit(needed), Instant::now());
+        let mut state = self.lock();
+        state.limited = true;
+        state.gathering.rescan(limit(needed), Instant::now());
     }
 
     /// The gathering thread: sets the watches new directories need, and hands hints on when they are due.

@@ -1,0 +1,153 @@
+//! What the watcher's limits mean for a folder, and events that say nothing true.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod kit;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hcfs_engine::{FolderHandle, FolderState, FolderStatus, Ground, Machine, SystemClock, ThisMachine};
+use hcfs_fs::{Folder, Hint, RescanReason, Watch, WatchError};
+use hcfs_model::{ProblemCode, RelPath};
+use hcfs_state::{Identity, Store};
+use kit::{Device, folder, owner, server};
+
+type Wake = Box<dyn Fn() + Send>;
+
+/// A machine whose watcher says what the test wants.
+#[derive(Default)]
+struct Told {
+    /// Whether the limit of watches is met.
+    is_limited: AtomicBool,
+    said: Arc<Mutex<Vec<Hint>>>,
+    wake: Mutex<Option<Wake>>,
+}
+
+struct Voice {
+    said: Arc<Mutex<Vec<Hint>>>,
+    is_limited: bool,
+}
+
+impl Watch for Voice {
+    fn take(&self) -> Vec<Hint> {
+        std::mem::take(&mut *self.said.lock().unwrap())
+    }
+
+    fn is_limited(&self) -> bool {
+        self.is_limited
+    }
+}
+
+impl Told {
+    fn say(&self, hint: Hint) {
+        self.said.lock().unwrap().push(hint);
+        self.wake.lock().unwrap().as_ref().unwrap()();
+    }
+}
+
+impl Machine for Told {
+    fn random(&self) -> Result<[u8; 32], hcfs_crypto::RandomError> {
+        ThisMachine.random()
+    }
+
+    fn watch(&self, _folder: &Folder, wake: Wake) -> Result<Box<dyn Watch>, WatchError> {
+        *self.wake.lock().unwrap() = Some(wake);
+        let is_limited = self.is_limited.load(Ordering::SeqCst);
+        if is_limited {
+            self.say(Hint::Rescan(RescanReason::WatchLimit { needed: 70_000, sysctl: "fs.inotify.max_user_watches" }));
+        }
+        Ok(Box::new(Voice { said: Arc::clone(&self.said), is_limited }))
+    }
+
+    fn work(&self, work: Box<dyn FnOnce() + Send>) {
+        ThisMachine.work(work);
+    }
+
+    fn threads(&self) -> usize {
+        1
+    }
+}
+
+/// A folder on such a machine, on a thread of its own.
+async fn on(machine: &Arc<Told>, device: &mut Device) -> FolderHandle {
+    device.stop().await;
+    let spec = device.spec();
+    let identity = Identity { account: owner().account, folder: folder() };
+    let ground = Ground {
+        database: Store::open(&spec.database, &identity).unwrap(),
+        disk: Arc::new(Folder::disk(&spec.root, &[]).unwrap()),
+        remote: Arc::new(device.remote.clone()),
+        clock: Arc::new(SystemClock),
+        machine: Arc::clone(machine) as Arc<dyn Machine>,
+    };
+    let (handle, open) = hcfs_engine::open(spec, owner(), ground).unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let ended = runtime.block_on(open.live()).unwrap();
+        drop(runtime);
+        ended.close();
+    });
+    handle
+}
+
+async fn until(handle: &FolderHandle, wanted: impl FnMut(&Arc<FolderStatus>) -> bool) -> Arc<FolderStatus> {
+    let mut status = handle.status();
+    let found = tokio::time::timeout(Duration::from_secs(30), status.wait_for(wanted)).await;
+    found.unwrap().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_watch_limit_is_told_with_the_setting_and_left_when_it_is_raised() {
+    let server = server();
+    let mut a = Device::new("a", &server);
+    a.settle().await;
+    let machine = Arc::new(Told::default());
+    machine.is_limited.store(true, Ordering::SeqCst);
+    let handle = on(&machine, &mut a).await;
+    // What happens before the limit is told is found by the look at everything that follows.
+    a.write("file", "1");
+    let status = until(&handle, |status| status.synced_files == 1 && !status.problems.is_empty()).await;
+    let problem = &status.problems[0];
+    assert_eq!((status.state, problem.code), (FolderState::Attention, ProblemCode::WatchLimit));
+    assert!(problem.message.contains("70000"), "{problem:?}");
+    assert!(problem.hint.contains("sysctl fs.inotify.max_user_watches=262144"), "{problem:?}");
+
+    // Tried again while nothing was raised: still a problem, and nothing goes on without it.
+    handle.scan(true).await.unwrap();
+    assert_eq!(handle.sync().await.unwrap().state, FolderState::Attention);
+    machine.is_limited.store(false, Ordering::SeqCst);
+    a.write("second", "2");
+    handle.scan(true).await.unwrap();
+    let status = until(&handle, |status| status.synced_files == 2 && status.problems.is_empty()).await;
+    assert_eq!(status.state, FolderState::Idle);
+    // It is watched again.
+    a.write("third", "3");
+    machine.say(Hint::Touched(RelPath::new("third").unwrap()));
+    until(&handle, |status| status.synced_files == 3).await;
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_for_something_already_gone_is_harmless() {
+    let server = server();
+    let mut a = Device::new("a", &server);
+    a.write("file", "1");
+    a.settle().await;
+    let machine = Arc::new(Told::default());
+    let handle = on(&machine, &mut a).await;
+    assert_eq!(handle.sync().await.unwrap().state, FolderState::Idle);
+    for hint in [
+        Hint::Touched(RelPath::new("never").unwrap()),
+        Hint::Subtree(RelPath::new("gone/deep").unwrap()),
+        Hint::Moved(RelPath::new("here").unwrap(), RelPath::new("there").unwrap()),
+        // Of something that is there: that it moved away is not so.
+        Hint::Moved(RelPath::new("file").unwrap(), RelPath::new("elsewhere").unwrap()),
+    ] {
+        machine.say(hint);
+    }
+    let status = handle.sync().await.unwrap();
+    assert_eq!((status.state, status.synced_files), (FolderState::Idle, 1), "{status:#?}");
+    assert_eq!(server.files(folder()).len(), 1);
+    handle.stop().await;
+}
