@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hcfs_engine::{FolderHandle, FolderState, FolderStatus, Ground, Machine, SystemClock, ThisMachine};
+use hcfs_engine::{FolderHandle, FolderState, FolderStatus, Ground, Machine, OpenFolder, SystemClock, ThisMachine};
 use hcfs_fs::{Folder, Hint, RescanReason, Watch, WatchError};
 use hcfs_model::{ProblemCode, RelPath};
 use hcfs_state::{Identity, Store};
@@ -69,8 +69,8 @@ impl Machine for Told {
     }
 }
 
-/// A folder on such a machine, on a thread of its own.
-async fn on(machine: &Arc<Told>, device: &mut Device) -> FolderHandle {
+/// A folder on such a machine, not yet kept in step.
+async fn open(machine: &Arc<Told>, device: &mut Device) -> (FolderHandle, OpenFolder) {
     device.stop().await;
     let spec = device.spec();
     let identity = Identity { account: owner().account, folder: folder() };
@@ -81,7 +81,12 @@ async fn on(machine: &Arc<Told>, device: &mut Device) -> FolderHandle {
         clock: Arc::new(SystemClock),
         machine: Arc::clone(machine) as Arc<dyn Machine>,
     };
-    let (handle, open) = hcfs_engine::open(spec, owner(), ground).unwrap();
+    hcfs_engine::open(spec, owner(), ground).unwrap()
+}
+
+/// The same on a thread of its own.
+async fn on(machine: &Arc<Told>, device: &mut Device) -> FolderHandle {
+    let (handle, open) = open(machine, device).await;
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let ended = runtime.block_on(open.live()).unwrap();
@@ -126,6 +131,57 @@ async fn a_watch_limit_is_told_with_the_setting_and_left_when_it_is_raised() {
     machine.say(Hint::Touched(RelPath::new("third").unwrap()));
     until(&handle, |status| status.synced_files == 3).await;
     handle.stop().await;
+}
+
+/// Keeps the folder in step on this thread, where time only passes while nothing is done, and runs a test beside it.
+async fn beside<T>(opened: (FolderHandle, OpenFolder), test: impl AsyncFnOnce(&FolderHandle) -> T) -> T {
+    let (handle, folder) = opened;
+    let (ended, value) = tokio::join!(folder.live(), async {
+        let value = test(&handle).await;
+        drop(handle);
+        value
+    });
+    ended.unwrap().close();
+    value
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_events_lead_to_a_look_at_everything() {
+    let server = server();
+    let mut a = Device::new("a", &server);
+    let machine = Arc::new(Told::default());
+    let opened = open(&machine, &mut a).await;
+    beside(opened, async |handle| {
+        assert_eq!(handle.sync().await.unwrap().state, FolderState::Idle);
+        a.write("unseen", "1");
+        let before = tokio::time::Instant::now();
+        machine.say(Hint::Rescan(RescanReason::Overflow));
+        handle.status().wait_for(|status| status.synced_files == 1).await.unwrap();
+        assert!(before.elapsed() < Duration::from_secs(2 * 60), "{:?}", before.elapsed());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_folder_that_cannot_be_watched_is_looked_at_from_time_to_time_and_watched_when_it_can_be() {
+    let server = server();
+    let mut a = Device::new("a", &server);
+    let machine = Arc::new(Told::default());
+    machine.is_limited.store(true, Ordering::SeqCst);
+    let opened = open(&machine, &mut a).await;
+    beside(opened, async |handle| {
+        handle.status().wait_for(|status| !status.problems.is_empty()).await.unwrap();
+        handle.sync().await.unwrap();
+        a.write("unseen", "1");
+        let before = tokio::time::Instant::now();
+        handle.status().wait_for(|status| status.synced_files == 1).await.unwrap();
+        assert!(before.elapsed() <= Duration::from_secs(31), "{:?}", before.elapsed());
+        machine.is_limited.store(false, Ordering::SeqCst);
+        let status = handle.status().wait_for(|status| status.problems.is_empty()).await.unwrap().clone();
+        assert!(before.elapsed() <= Duration::from_secs(15 * 60), "{:?}", before.elapsed());
+        assert_eq!(status.state, FolderState::Idle);
+    })
+    .await;
 }
 
 #[tokio::test]
