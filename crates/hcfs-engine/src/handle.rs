@@ -9,8 +9,9 @@ use hcfs_plan::{Plan, Resolution};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::explain::Explained;
+use crate::placing::Placing;
 use crate::recover::{Restored, Version};
-use crate::status::{Event, FolderStatus};
+use crate::status::{Event, EventKind, FolderStatus};
 
 /// One conflict that nobody has resolved yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +168,14 @@ pub(crate) enum Command {
         from: RelPath,
         to: RelPath,
         reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    /// The folder's directory, for files that come from elsewhere.
+    Placing(oneshot::Sender<Placing>),
+    /// Tell what others did, and look at the path.
+    Note {
+        kind: EventKind,
+        path: Option<RelPath>,
+        text: String,
     },
     Stop,
 }
@@ -365,6 +374,22 @@ impl FolderHandle {
     /// No such file, the new name is taken, or what kept it from being renamed.
     pub async fn rename(&self, from: RelPath, to: RelPath) -> Result<(), CommandError> {
         self.ask(|reply| Command::Move { from, to, reply }).await?
+    }
+
+    /// The folder's directory, for files that come from elsewhere than the server.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`].
+    pub async fn placing(&self) -> Result<Placing, CommandError> {
+        self.ask(Command::Placing).await
+    }
+
+    /// Writes to the folder's log what was done by others than the session, and has it look at the path.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`].
+    pub async fn note(&self, kind: EventKind, path: Option<RelPath>, text: String) -> Result<(), CommandError> {
+        self.send(Command::Note { kind, path, text }).await
     }
 
     /// Ends the folder: transfers stop at the next frame, resume hints and the database are closed. Returns when it

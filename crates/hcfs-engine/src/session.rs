@@ -21,6 +21,7 @@ use crate::blocked::Blocked;
 use crate::board::Board;
 use crate::handle::{Command, CommandError};
 use crate::machine::Machine;
+use crate::placing::Placing;
 use crate::spec::{Clock, FolderSpec, Owner};
 use crate::status::{Event, EventKind, FolderState, FolderStatus};
 use crate::transfer::Buffers;
@@ -451,6 +452,15 @@ impl Session {
             Some(Command::SettleHold { id, accept, reply }) if !self.is_root_hold(id) => {
                 let _ = reply.send(self.settle_hold(id, accept));
             }
+            Some(Command::Placing(reply)) => {
+                let _ = reply.send(self.placing());
+            }
+            Some(Command::Note { kind, path, text }) => {
+                if let Some(path) = &path {
+                    self.wants.below(path.clone());
+                }
+                self.tell(kind, path, text);
+            }
             Some(other) => self.waiting.push_back(other),
         }
     }
@@ -482,6 +492,16 @@ impl Session {
             if self.paused || (!self.wants.any() && self.timers.not_before.is_none()) {
                 self.show_rest();
             }
+        }
+    }
+
+    fn placing(&self) -> Placing {
+        Placing {
+            folder: Arc::downgrade(&self.folder),
+            gate: Arc::clone(&self.gate),
+            clock: Arc::clone(&self.clock),
+            machine: Arc::clone(&self.machine),
+            device: self.spec.device.clone(),
         }
     }
 

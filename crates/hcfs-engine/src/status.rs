@@ -166,12 +166,16 @@ pub enum EventKind {
     Held,
     /// A path cannot be kept in step.
     Problem,
+    /// A source brought a file.
+    Fetched,
+    /// A source could not bring what it should.
+    Source,
     /// The folder's state changed.
     State,
 }
 
 impl EventKind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::Uploaded,
         Self::Downloaded,
         Self::RenamedHere,
@@ -184,6 +188,8 @@ impl EventKind {
         Self::Resolved,
         Self::Held,
         Self::Problem,
+        Self::Fetched,
+        Self::Source,
         Self::State,
     ];
 
@@ -209,6 +215,8 @@ impl EventKind {
             Self::Resolved => "resolved",
             Self::Held => "held",
             Self::Problem => "problem",
+            Self::Fetched => "fetched",
+            Self::Source => "source",
             Self::State => "state",
         }
     }

@@ -17,7 +17,6 @@ use std::ops::ControlFlow;
 
 use hcfs_model::{Fingerprint, LocalEntry, Problem, ProblemCode, RelPath, UnixNanos};
 
-use crate::STAGED_DIR;
 use crate::disk::{Kind, Refusal, Rename, join, split};
 use crate::error::{ApplyError, quoted};
 use crate::folder::{Folder, regular};
@@ -243,7 +242,7 @@ impl Folder {
         let path = self.place_new(target, |path| self.rename_new(&staged.path, path))?;
         durably(request.durability, || {
             self.sync_above(&path)?;
-            self.disk.sync_dir(STAGED_DIR)
+            self.disk.sync_dir(split(&staged.path).0)
         })
         .map_err(|error| ApplyError::io(quoted(target), "sync the directory of", error))?;
         let placed = placed(&before, stat_of(staged)?.ctime, target, &path);

@@ -21,6 +21,7 @@
 mod apply;
 mod disk;
 mod error;
+mod fetched;
 mod folder;
 mod lost;
 mod names;

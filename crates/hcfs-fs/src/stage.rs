@@ -82,7 +82,11 @@ impl Staged {
         self.file.sync().map_err(|error| self.refused("sync", error))
     }
 
-    fn refused(&self, doing: &'static str, error: io::Error) -> ApplyError {
+    pub(crate) fn new(name: &str, path: Vec<u8>, file: Box<dyn DiskFile>, size: u64) -> Self {
+        Self { name: name.to_owned(), path, file, size, written: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn refused(&self, doing: &'static str, error: io::Error) -> ApplyError {
         ApplyError::io(object(&self.name), doing, error)
     }
 }
@@ -102,7 +106,7 @@ impl Folder {
     pub fn stage(&self, name: &str, size: u64) -> Result<Staged, ApplyError> {
         let path = staged_path(name)?;
         self.discard(name)?;
-        self.check_room(name, size)?;
+        self.check_room(object(name), size)?;
         let refused = |doing, error| ApplyError::io(object(name), doing, error);
         let create = || self.disk.open(&path, Open::Create { mode: 0o600 });
         let file = match create() {
@@ -122,7 +126,7 @@ impl Folder {
                 return Err(refused("reserve room for", error));
             }
         }
-        Ok(Staged { name: name.to_owned(), path, file, size, written: AtomicU64::new(0) })
+        Ok(Staged::new(name, path, file, size))
     }
 
     /// Opens the part `name` of an earlier run; `None` where it is gone or has another size.
@@ -140,7 +144,7 @@ impl Folder {
         if stat.fingerprint.size != size {
             return Ok(None);
         }
-        Ok(Some(Staged { name: name.to_owned(), path, file, size, written: AtomicU64::new(0) }))
+        Ok(Some(Staged::new(name, path, file, size)))
     }
 
     /// Removes the part `name`; one that is gone is no error.
@@ -156,22 +160,28 @@ impl Folder {
         }
     }
 
-    fn check_room(&self, name: &str, size: u64) -> Result<(), ApplyError> {
+    pub(crate) fn check_room(&self, object: String, size: u64) -> Result<(), ApplyError> {
         let space = self.disk.space().map_err(|error| ApplyError::io("the file system", "measure", error))?;
         let free = space.free.saturating_sub(RESERVE.min(space.total / 100));
         if size > free {
-            return Err(ApplyError::NoSpace { object: object(name), needed: size, free });
+            return Err(ApplyError::NoSpace { object, needed: size, free });
         }
         Ok(())
     }
 }
 
-fn staged_path(name: &str) -> Result<Vec<u8>, ApplyError> {
+/// Checks that a part's name is one.
+pub(crate) fn check_name(name: &str) -> Result<(), ApplyError> {
     let fits = (1..=NAME_MAX).contains(&name.len());
     if !fits || !name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
         let error =
             io::Error::new(io::ErrorKind::InvalidData, "the name of a part is up to 128 hexadecimal characters");
         return Err(ApplyError::io("a staged part", "name", error));
     }
+    Ok(())
+}
+
+fn staged_path(name: &str) -> Result<Vec<u8>, ApplyError> {
+    check_name(name)?;
     Ok(join(STAGED_DIR, name.as_bytes()))
 }

@@ -317,7 +317,7 @@ impl Folder {
     }
 
     /// The names in a state directory, in order; none where it is missing.
-    fn names(&self, dir: &[u8]) -> Result<Vec<String>, ApplyError> {
+    pub(crate) fn names(&self, dir: &[u8]) -> Result<Vec<String>, ApplyError> {
         let mut names = Vec::new();
         let listed = self.disk.list(dir, &mut |name, _| {
             if let Ok(name) = std::str::from_utf8(name) {

@@ -285,6 +285,10 @@ impl DiskFile for LinuxFile {
         Ok(retry_on_intr(|| fsync(&self.0))?)
     }
 
+    fn share(&self) -> io::Result<File> {
+        self.0.try_clone()
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         match retry_on_intr(|| flock(&self.0, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) => Ok(true),

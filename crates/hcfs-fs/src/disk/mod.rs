@@ -203,6 +203,13 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// What the system refused.
     fn try_lock(&self) -> io::Result<bool>;
+    /// The file itself, where it is one of this system's.
+    ///
+    /// # Errors
+    /// [`Refusal::Unsupported`] on a disk that is none; what the system refused.
+    fn share(&self) -> io::Result<std::fs::File> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// The kinds of refusal the logic tells apart.

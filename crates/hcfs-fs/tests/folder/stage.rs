@@ -1,4 +1,5 @@
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
 
 use hcfs_fs::*;
 
@@ -85,4 +86,24 @@ fn sweeping_removes_the_parts_no_hint_names() {
     let swept = folder.sweep(&["bb".to_owned()].into()).unwrap();
     assert_eq!(swept.removed, 1);
     assert_eq!(scratch.files(".hcfs/staged"), [("bb".to_owned(), "2".to_owned())]);
+}
+
+#[test]
+fn a_fetched_part_has_any_size_and_outlives_the_sweep() {
+    let scratch = Scratch::new();
+    let folder = Folder::over(Arc::new(LinuxDisk::open(&scratch.root()).unwrap()), None, [9; 16]).unwrap();
+    assert_eq!(folder.fetched_names().unwrap(), Vec::<String>::new());
+    let file = folder.fetched("ab-01").unwrap().share().unwrap();
+    file.write_all_at(b"hello, world", 0).unwrap();
+    folder.sweep(&std::collections::BTreeSet::new()).unwrap();
+    assert_eq!(folder.fetched_names().unwrap(), ["ab-01"]);
+    let part = folder.fetched("ab-01").unwrap();
+    let mut read = [0; 16];
+    assert_eq!(part.read_at(&mut read, 0).unwrap(), 12, "it is taken up as it was left");
+    part.share().unwrap().set_len(5).unwrap();
+    install(&folder, part, "sub/greeting", Expect::Absent).unwrap();
+    assert_eq!(scratch.read("sub/greeting").unwrap(), "hello");
+    assert_eq!(folder.fetched_names().unwrap(), Vec::<String>::new());
+    folder.discard_fetched("ab-01").unwrap();
+    assert!(folder.fetched("../marker").is_err());
 }
