@@ -23,6 +23,7 @@ mod changed;
 mod check;
 mod columns;
 mod conflicts;
+mod database;
 mod edit;
 mod error;
 mod hints;

@@ -8,52 +8,90 @@ use rusqlite::{Connection, params};
 
 use crate::{Identity, StateError};
 
-/// The migrations in their order; the version after one is its place, from 1. Append only.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../../../migrations/state/0001_trees.sql"),
-    include_str!("../../../migrations/state/0002_conflict_times.sql"),
-];
+/// What a kind of database is made of.
+pub(crate) struct Schema {
+    /// The migrations in their order; the version after one is its place, from 1. Append only.
+    pub(crate) migrations: &'static [&'static str],
+    /// What tells these databases from others.
+    pub(crate) application_id: i64,
+}
 
-/// `HCFS`: what tells our databases from others.
-const APPLICATION_ID: i64 = 0x4843_4653;
+/// The state of a folder.
+pub(crate) static TREES: Schema = Schema {
+    migrations: &[
+        include_str!("../../../migrations/state/0001_trees.sql"),
+        include_str!("../../../migrations/state/0002_conflict_times.sql"),
+    ],
+    // `HCFS`
+    application_id: 0x4843_4653,
+};
 
 /// The role of the synced folder itself in the table `folder`.
 const FILES: &str = "files";
 
-/// The version a database has, if this program can use it; 0 for an empty one.
-///
-/// # Errors
-/// Newer, or not a database of this program.
-pub(crate) fn version(connection: &Connection) -> Result<usize, StateError> {
-    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if found == 0 && tables == 0 {
-        return Ok(0);
-    }
-    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    if application != APPLICATION_ID {
-        return Err(StateError::corrupt("it is another program's database"));
-    }
-    let applied = applied(connection)?;
-    // The header alone does not make a database newer: its migrations must say so too.
-    if usize::try_from(found) != Ok(applied.len()) {
-        return Err(StateError::corrupt("its version is not that of its migrations"));
-    }
-    for (at, (sql, checksum)) in MIGRATIONS.iter().zip(&applied).enumerate() {
-        if *checksum != checksum_of(sql) {
-            return Err(StateError::corrupt(format!("migration {} has another checksum", at + 1)));
+impl Schema {
+    /// The version a database has, if this program can use it; 0 for an empty one.
+    ///
+    /// # Errors
+    /// Newer, or not a database of this kind.
+    pub(crate) fn version(&self, connection: &Connection) -> Result<usize, StateError> {
+        let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if found == 0 && tables == 0 {
+            return Ok(0);
         }
+        let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        if application != self.application_id {
+            return Err(StateError::corrupt("it is another program's database"));
+        }
+        let applied = applied(connection)?;
+        // The header alone does not make a database newer: its migrations must say so too.
+        if usize::try_from(found) != Ok(applied.len()) {
+            return Err(StateError::corrupt("its version is not that of its migrations"));
+        }
+        for (at, (sql, checksum)) in self.migrations.iter().zip(&applied).enumerate() {
+            if *checksum != checksum_of(sql) {
+                return Err(StateError::corrupt(format!("migration {} has another checksum", at + 1)));
+            }
+        }
+        let Some(migrations) = self.migrations.get(..applied.len()) else {
+            let known = u32::try_from(self.migrations.len()).unwrap_or(u32::MAX);
+            return Err(StateError::Newer { found, known });
+        };
+        let model = Connection::open_in_memory()?;
+        migrations.iter().try_for_each(|sql| model.execute_batch(sql))?;
+        if shape(connection)? != shape(&model)? {
+            return Err(StateError::corrupt("its tables are not those of its migrations"));
+        }
+        Ok(applied.len())
     }
-    let Some(migrations) = MIGRATIONS.get(..applied.len()) else {
-        let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
-        return Err(StateError::Newer { found, known });
-    };
-    let model = Connection::open_in_memory()?;
-    migrations.iter().try_for_each(|sql| model.execute_batch(sql))?;
-    if shape(connection)? != shape(&model)? {
-        return Err(StateError::corrupt("its tables are not those of its migrations"));
+
+    /// Applies the migrations above `version`, all or none; a new database is given what `seed` puts in with them.
+    pub(crate) fn migrate(
+        &self,
+        connection: &mut Connection,
+        version: usize,
+        seed: impl FnOnce(&Connection) -> Result<(), StateError>,
+    ) -> Result<(), StateError> {
+        if version == self.migrations.len() {
+            return Ok(());
+        }
+        let transaction = connection.transaction()?;
+        for (at, sql) in self.migrations.iter().enumerate().skip(version) {
+            let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
+            transaction.execute_batch(sql)?;
+            transaction.execute(
+                "INSERT INTO migration (version, checksum) VALUES (?1, ?2)",
+                params![number, checksum_of(sql)],
+            )?;
+            transaction.pragma_update(None, "user_version", number)?;
+        }
+        if version == 0 {
+            seed(&transaction)?;
+        }
+        transaction.commit()?;
+        Ok(())
     }
-    Ok(applied.len())
 }
 
 /// The tables and indices of a database, as they were declared.
@@ -108,25 +146,11 @@ pub(crate) fn verify_identity(connection: &Connection, identity: &Identity) -> R
     Ok(())
 }
 
-/// Applies the migrations above `version`, all or none; a new database is given its identity with them.
-pub(crate) fn migrate(connection: &mut Connection, version: usize, identity: &Identity) -> Result<(), StateError> {
-    if version == MIGRATIONS.len() {
-        return Ok(());
-    }
-    let transaction = connection.transaction()?;
-    for (at, sql) in MIGRATIONS.iter().enumerate().skip(version) {
-        let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
-        transaction.execute_batch(sql)?;
-        transaction
-            .execute("INSERT INTO migration (version, checksum) VALUES (?1, ?2)", params![number, checksum_of(sql)])?;
-        transaction.pragma_update(None, "user_version", number)?;
-    }
-    if version == 0 {
-        transaction.execute(
-            "INSERT INTO folder (role, account, hash) VALUES (?1, ?2, ?3)",
-            params![FILES, identity.account.as_str(), identity.folder.to_hex()],
-        )?;
-    }
-    transaction.commit()?;
+/// Gives a new database its identity.
+pub(crate) fn seed_identity(connection: &Connection, identity: &Identity) -> Result<(), StateError> {
+    connection.execute(
+        "INSERT INTO folder (role, account, hash) VALUES (?1, ?2, ?3)",
+        params![FILES, identity.account.as_str(), identity.folder.to_hex()],
+    )?;
     Ok(())
 }

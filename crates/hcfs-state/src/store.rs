@@ -1,13 +1,12 @@
 //! Opening a folder's database, and what it takes to trust it.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use hcfs_model::{AccountAddress, FolderHash};
 use rusqlite::Connection;
-use rusqlite::config::DbConfig;
 
-use crate::place::{Connected, OnDisk, Place};
+use crate::database::{self, Attached, keep_log};
+use crate::place::{OnDisk, Place};
 use crate::{StateError, check, schema};
 
 /// The state of one folder.
@@ -60,14 +59,6 @@ pub enum Outcome {
     },
 }
 
-/// Whether an SQLite is free of the defect that can damage a database in WAL mode (3.7.0 to 3.51.2).
-fn is_sound(version: i32) -> bool {
-    version >= 3_051_003
-}
-
-/// How long a call waits for a program that reads the database behind the lock's back.
-const BUSY: Duration = Duration::from_millis(250);
-
 impl Store {
     /// Opens or makes the database at `path`; its directory must exist.
     ///
@@ -80,9 +71,7 @@ impl Store {
     /// # Errors
     /// Held by another process, newer, of another identity, or a file that cannot be used. Damage is not an error here.
     pub fn open(path: &Path, identity: &Identity) -> Result<Opened, StateError> {
-        if !is_sound(rusqlite::version_number()) {
-            return Err(StateError::SqliteTooOld { version: rusqlite::version().to_owned() });
-        }
+        database::check_library()?;
         Self::over(Box::new(OnDisk::take(path)?), identity)
     }
 
@@ -125,56 +114,21 @@ fn replace(place: &dyn Place, identity: &Identity, reason: &StateError) -> Resul
 
 /// Opens the database, and makes it if there is none.
 fn attach(place: &dyn Place, identity: &Identity) -> Result<(Connection, Outcome), StateError> {
-    let Connected { mut connection, is_unclean: unclean } = place.connect()?;
-    // Until the database is known to be good and ours, what its files hold stays as it is, whatever happens.
-    keep_log(&connection, unclean)?;
-    configure(&connection)?;
-    let version = schema::version(&connection)?;
-    if version > 0 {
-        if unclean {
-            quick_check(&connection)?;
-        }
-        schema::verify_identity(&connection, identity)?;
-    }
-    keep_log(&connection, true)?;
-    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
-    schema::migrate(&mut connection, version, identity)?;
+    let attached = database::attach(
+        place,
+        &schema::TREES,
+        |connection| schema::verify_identity(connection, identity),
+        |connection| schema::seed_identity(connection, identity),
+    )?;
+    let Attached { connection, is_fresh, unclean } = attached;
     if unclean {
         check::all(&connection)?;
     } else {
         check::marks(&connection)?;
     }
     keep_log(&connection, false)?;
-    let outcome = if version == 0 { Outcome::Fresh } else { Outcome::Existing };
+    let outcome = if is_fresh { Outcome::Fresh } else { Outcome::Existing };
     Ok((connection, outcome))
-}
-
-/// Settings that write nothing.
-fn configure(connection: &Connection) -> Result<(), StateError> {
-    connection.busy_timeout(BUSY)?;
-    // With the lock file nobody else has business here; exclusive mode needs no shared memory file either.
-    connection.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(()))?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    connection.pragma_update(None, "cell_size_check", true)?;
-    connection.pragma_update(None, "temp_store", "memory")?;
-    // Negative: KiB. Writes come in path order and need few pages; revision marks are the exception.
-    connection.pragma_update(None, "cache_size", -8192)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(())
-}
-
-/// Whether closing leaves the log as it is, instead of bringing it into the database.
-fn keep_log(connection: &Connection, keep: bool) -> Result<(), StateError> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)?;
-    Ok(())
-}
-
-fn quick_check(connection: &Connection) -> Result<(), StateError> {
-    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if found == "ok" { Ok(()) } else { Err(StateError::corrupt(found)) }
 }
 
 #[cfg(test)]
@@ -235,11 +189,6 @@ mod tests {
                 .unwrap()
         };
         assert_eq!([pragma("journal_mode"), pragma("synchronous"), pragma("foreign_keys")], ["wal", "2", "1"]);
-    }
-
-    #[test]
-    fn an_sqlite_with_the_known_defect_is_refused() {
-        assert_eq!([3_051_002, 3_051_003].map(is_sound), [false, true]);
     }
 
     #[test]
