@@ -1,4 +1,4 @@
-//! The three trees, marks and hints of one folder in SQLite.
+//! The three trees, marks and hints of one folder in SQLite; and, apart, the ledger of the [sources].
 //!
 //! One [`Store`] is one folder's database: what was last seen on disk (*local*), what was last listed (*remote*), what
 //! both sides last agreed on (*synced*), and beside them the marks of changed paths, the revision marks of file ids,
@@ -36,6 +36,7 @@ mod place;
 mod schema;
 mod seen;
 mod settle;
+pub mod sources;
 mod store;
 mod totals;
 mod trees;

@@ -1,0 +1,85 @@
+//! The ledger of the sources: what each brought, where interrupted fetches stopped, what went wrong, how runs ended.
+//!
+//! Invariants:
+//! - A file in a folder belongs to one item: a path is never given to a second one.
+//! - What was fetched whole is written down ([`Ledger::arrive`]) before its file gets a name, and settled
+//!   ([`Ledger::settle`]) after: whenever the process ends, a file under its name is known for what it is.
+//! - Each writing call is one transaction, durable when it returns.
+//! - A damaged ledger is moved aside and a fresh one started: files that are there already are then known again by
+//!   their content, and what a person deleted may come once more.
+//!
+//! Deliberately absent: credentials and addresses, schedules, and every decision.
+
+mod item;
+mod run;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, params};
+
+use crate::database::{self, Attached, keep_log};
+use crate::lock::Lock;
+use crate::schema::Schema;
+use crate::{StateError, aside};
+
+pub use item::{Arrival, Brought, PartRecord, Version};
+pub use run::{ItemProblem, Run, RunFailure};
+
+static LEDGER: Schema = Schema {
+    migrations: &[include_str!("../../../../migrations/sources/0001_ledger.sql")],
+    // `HCSR`
+    application_id: 0x4843_5352,
+};
+
+/// The ledger; one process has it at a time. Calls are synchronous.
+pub struct Ledger {
+    // Before the lock: the database is closed while it is still held.
+    pub(crate) connection: Connection,
+    _lock: Lock,
+}
+
+/// An opened ledger.
+pub struct OpenedLedger {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Where a damaged one was moved to, with the reason; this is then a fresh one.
+    pub rebuilt: Option<(PathBuf, String)>,
+}
+
+impl Ledger {
+    /// Opens or makes the ledger at `path`; its directory must exist.
+    ///
+    /// # Errors
+    /// As [`crate::Store::open`]. Damage is not an error here.
+    pub fn open(path: &Path) -> Result<OpenedLedger, StateError> {
+        database::check_library()?;
+        let lock = Lock::take(path)?;
+        let (connection, rebuilt) = match attach(path) {
+            Err(error) if error.is_damage() => {
+                let moved_to = aside::move_aside(path)?;
+                (attach(path)?, Some((moved_to, error.to_string())))
+            }
+            attached => (attached?, None),
+        };
+        Ok(OpenedLedger { ledger: Self { connection, _lock: lock }, rebuilt })
+    }
+
+    /// Forgets everything about a source but the files it brought, which stay where they are.
+    ///
+    /// # Errors
+    /// The ledger cannot be written.
+    pub fn forget(&mut self, source: &str) -> Result<(), StateError> {
+        let transaction = self.connection.transaction()?;
+        for table in ["arrival", "part", "item", "problem", "run"] {
+            transaction.execute(&format!("DELETE FROM {table} WHERE source = ?1"), params![source])?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+fn attach(path: &Path) -> Result<Connection, StateError> {
+    let Attached { connection, .. } = database::attach(path, &LEDGER, |_| Ok(()), |_| Ok(()))?;
+    keep_log(&connection, false)?;
+    Ok(connection)
+}
