@@ -57,6 +57,8 @@ error_codes! {
     NoRoute = "no_route", 404, Failed, false;
     /// No folder of that label.
     NoFolder = "no_folder", 404, Usage, false;
+    /// No source of that name.
+    NoSource = "no_source", 404, Usage, false;
     /// No such file, conflict or hold.
     NotFound = "not_found", 404, Failed, false;
     /// The object exists already.
@@ -81,6 +83,8 @@ error_codes! {
     BadRange = "bad_range", 416, Usage, false;
     /// What the server holds does not open, or is not what it promised.
     Damaged = "damaged", 502, Failed, false;
+    /// A service that files are brought from failed.
+    ServiceFailed = "service_failed", 502, Failed, true;
     /// The directory of a folder is missing, replaced or not a directory.
     BadFolder = "bad_folder", 422, Failed, false;
     /// Another process holds the state, the socket or the folder.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Folder, Status, UnixMillis};
+use crate::{Folder, Source, Status, UnixMillis};
 
 /// One line of a folder's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ pub struct LogEvent {
     /// When.
     pub at: UnixMillis,
     /// What, in snake case: `uploaded`, `downloaded`, `renamed_here`, `renamed_there`, `deleted_here`,
-    /// `deleted_there`, `adopted`, `conflict`, `resolved`, `held`, `problem`, `state`.
+    /// `deleted_there`, `adopted`, `conflict`, `resolved`, `held`, `problem`, `fetched`, `source`, `state`.
     pub kind: String,
     /// Which file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,6 +40,8 @@ pub enum StreamEvent {
     Log(LogEvent),
     /// `status`: one folder's status changed; at most a few times a second.
     Status(Box<Folder>),
+    /// `source`: one source's status changed; at most a few times a second.
+    Source(Box<Source>),
     /// `lost`: this reader missed events.
     Lost(Lost),
 }
@@ -52,6 +54,7 @@ impl StreamEvent {
             Self::Snapshot(_) => "snapshot",
             Self::Log(_) => "log",
             Self::Status(_) => "status",
+            Self::Source(_) => "source",
             Self::Lost(_) => "lost",
         }
     }
@@ -65,6 +68,7 @@ impl StreamEvent {
             Self::Snapshot(status) => serde_json::to_string(status),
             Self::Log(event) => serde_json::to_string(event),
             Self::Status(folder) => serde_json::to_string(folder),
+            Self::Source(source) => serde_json::to_string(source),
             Self::Lost(lost) => serde_json::to_string(lost),
         }
     }
@@ -78,6 +82,7 @@ impl StreamEvent {
             "snapshot" => Self::Snapshot(serde_json::from_str(data)?),
             "log" => Self::Log(serde_json::from_str(data)?),
             "status" => Self::Status(serde_json::from_str(data)?),
+            "source" => Self::Source(serde_json::from_str(data)?),
             "lost" => Self::Lost(serde_json::from_str(data)?),
             _ => return Ok(None),
         }))

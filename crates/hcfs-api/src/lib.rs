@@ -14,6 +14,7 @@ mod operation;
 mod paths;
 mod recovery;
 pub mod routes;
+mod source;
 mod status;
 
 pub use error::{ApiError, ErrorBody, ErrorCode};
@@ -29,6 +30,10 @@ pub use operation::{
 };
 pub use paths::{Paths, PathsError};
 pub use recovery::{Emptied, Explanation, History, LocalVersion, RemoteVersion, Restored, TrashedFile, Version};
+pub use source::{
+    AddSource, RunReply, RunSource, Source, SourceDetail, SourceFile, SourceKind, SourceProblem, SourceRun, SourceSpec,
+    SourceState, SourceTest, SourceTransfer, SourceTrouble,
+};
 pub use status::{DaemonStatus, ServerStatus, Status, Totals};
 
 /// The number of the schema every answer carries.

@@ -21,6 +21,9 @@ pub const RELOAD: &str = "/v1/reload";
 /// `GET`: [`crate::Account`].
 pub const ACCOUNT: &str = "/v1/account";
 
+/// `GET`: [`crate::Page`] of [`crate::Source`]; `POST`: [`crate::AddSource`].
+pub const SOURCES: &str = "/v1/sources";
+
 /// A request with this header runs once: a repetition with the same value gets the first one's answer.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -160,6 +163,42 @@ pub fn put_content(label: &str, path: &str, replace: bool) -> String {
 #[must_use]
 pub fn move_file(label: &str) -> String {
     format!("{}/move", folder(label))
+}
+
+/// `GET`: [`crate::SourceDetail`]; `DELETE`: stops bringing files, those that were brought stay.
+#[must_use]
+pub fn source(name: &str) -> String {
+    format!("{SOURCES}/{}", encode(name))
+}
+
+/// `POST`: [`crate::RunSource`], answered with [`crate::RunReply`] when the run has ended.
+#[must_use]
+pub fn run_source(name: &str) -> String {
+    format!("{}/run", source(name))
+}
+
+/// `POST`: ends a run, and at the service what it began there.
+#[must_use]
+pub fn cancel_source(name: &str) -> String {
+    format!("{}/cancel", source(name))
+}
+
+/// `POST`: [`crate::SourceTest`].
+#[must_use]
+pub fn test_source(name: &str) -> String {
+    format!("{}/test", source(name))
+}
+
+/// `GET`: [`crate::Page`] of [`crate::SourceProblem`].
+#[must_use]
+pub fn source_problems(name: &str, after: u64, limit: usize) -> String {
+    format!("{}/problems?after={after}&limit={limit}", source(name))
+}
+
+/// `GET`: [`crate::Page`] of [`crate::SourceFile`].
+#[must_use]
+pub fn source_files(name: &str, after: u64, limit: usize) -> String {
+    format!("{}/files?after={after}&limit={limit}", source(name))
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters. A segment `.` or `..` would be taken for a

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Counts, ExitCode, Folder, FolderState, Rates, UnixMillis};
+use crate::{Counts, ExitCode, Folder, FolderState, Rates, Source, UnixMillis};
 
 /// The daemon, the server and every folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct Status {
     pub idle: bool,
     /// Every configured folder, in label order.
     pub folders: Vec<Folder>,
+    /// Every configured source, in the order of names.
+    #[serde(default)]
+    pub sources: Vec<Source>,
     /// All folders together.
     pub totals: Totals,
     /// All folders together.

@@ -69,6 +69,36 @@ fn folder_json() -> Value {
     })
 }
 
+fn source() -> Source {
+    Source {
+        name: "passports".into(),
+        kind: SourceKind::StorageFile,
+        into: "documents/passports".into(),
+        state: SourceState::Running,
+        trouble: Some(SourceTrouble { code: "unauthorized".into(), message: "m".into(), hint: "h".into() }),
+        files: 3,
+        problems: 1,
+        transfers: vec![SourceTransfer {
+            item: "file_1".into(),
+            stage: "preparing".into(),
+            percent: Some(40),
+            done: 1,
+            size: Some(2),
+        }],
+        last_run: Some(SourceRun { began_at: 5, ended_at: Some(6), brought: 1, unchanged: 2 }),
+        next_run_at: Some(7),
+    }
+}
+
+fn source_json() -> Value {
+    json!({
+        "name": "passports", "kind": "storage_file", "into": "documents/passports", "state": "running",
+        "trouble": {"code": "unauthorized", "message": "m", "hint": "h"}, "files": 3, "problems": 1,
+        "transfers": [{"item": "file_1", "stage": "preparing", "percent": 40, "done": 1, "size": 2}],
+        "last_run": {"began_at": 5, "ended_at": 6, "brought": 1, "unchanged": 2}, "next_run_at": 7
+    })
+}
+
 fn status() -> Status {
     let folders = vec![folder()];
     Status {
@@ -92,6 +122,7 @@ fn status() -> Status {
         idle: Status::all_idle(&folders),
         totals: Totals::of(&folders),
         folders,
+        sources: vec![source()],
         rates: Rates::default(),
     }
 }
@@ -110,6 +141,7 @@ fn status_of_everything() {
                        "version": "1", "capabilities": ["ranges"]},
             "idle": false,
             "folders": [folder_json()],
+            "sources": [source_json()],
             "totals": totals,
             "rates": {"up": 0, "down": 0}
         }),
@@ -279,6 +311,59 @@ fn requests() {
 }
 
 #[test]
+fn sources() {
+    is_written(
+        &SourceDetail {
+            schema: SCHEMA,
+            source: source(),
+            problems: vec![SourceProblem {
+                item: "file_2".into(),
+                code: "locked".into(),
+                message: "m".into(),
+                hint: "h".into(),
+                at: 1,
+                again_at: Some(2),
+            }],
+        },
+        json!({
+            "schema": 1, "source": source_json(),
+            "problems": [{"item": "file_2", "code": "locked", "message": "m", "hint": "h", "at": 1, "again_at": 2}]
+        }),
+    );
+    is_written(
+        &SourceFile { item: "i".into(), path: "p".into(), size: 1, hash: "ab".into(), verified: true, at: 2 },
+        json!({"item": "i", "path": "p", "size": 1, "hash": "ab", "verified": true, "at": 2}),
+    );
+    is_written(&SourceTest { schema: SCHEMA, found: vec!["f".into()] }, json!({"schema": 1, "found": ["f"]}));
+    is_written(
+        &RunReply { schema: SCHEMA, ended: true, source: source() },
+        json!({"schema": 1, "ended": true, "source": source_json()}),
+    );
+    let spec = SourceSpec { items: vec!["https://example.org/a".into()], ..SourceSpec::of(SourceKind::Url) };
+    is_written(
+        &AddSource { name: "n".into(), spec, into: "docs".into(), every: Some("1h".into()) },
+        json!({"name": "n", "spec": {"kind": "url", "items": ["https://example.org/a"]}, "into": "docs", "every": "1h"}),
+    );
+    let mistyped = json!({"name": "n", "spec": {"kind": "url", "item": ["a"]}, "into": "docs"});
+    assert!(serde_json::from_value::<AddSource>(mistyped).is_err());
+    for kind in SourceKind::ALL {
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+    }
+    let states = [
+        (SourceState::Waiting, "waiting", ExitCode::NotIdle),
+        (SourceState::Running, "running", ExitCode::NotIdle),
+        (SourceState::Idle, "idle", ExitCode::Done),
+        (SourceState::Attention, "attention", ExitCode::NotIdle),
+        (SourceState::Failed, "failed", ExitCode::Unauthorised),
+    ];
+    for (state, text, exit) in states {
+        assert_eq!((state.as_str(), serde_json::to_value(state).unwrap()), (text, json!(text)));
+        assert_eq!(Source { state, ..source() }.exit(), exit);
+    }
+    assert_eq!(Source { state: SourceState::Failed, trouble: None, ..source() }.exit(), ExitCode::Failed);
+}
+
+#[test]
 fn errors() {
     is_written(
         &ErrorBody { error: ApiError::new(ErrorCode::Busy, "m", "h") },
@@ -301,11 +386,12 @@ fn stream_elements_are_read_as_they_are_written() {
     };
     is_written(&log, json!({"folder": "f", "id": 3, "at": 4, "kind": "uploaded", "path": "p", "text": "t"}));
     is_written(&Lost { count: Some(2) }, json!({"count": 2}));
-    let names = ["snapshot", "log", "status", "lost"];
+    let names = ["snapshot", "log", "status", "source", "lost"];
     let events = [
         StreamEvent::Snapshot(Box::new(status())),
         StreamEvent::Log(log),
         StreamEvent::Status(Box::new(folder())),
+        StreamEvent::Source(Box::new(source())),
         StreamEvent::Lost(Lost { count: None }),
     ];
     for (event, name) in events.into_iter().zip(names) {
