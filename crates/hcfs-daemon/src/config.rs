@@ -9,8 +9,10 @@
 //! the state of a folder and not an error of the configuration.
 
 mod edit;
+mod edit_source;
 mod error;
 mod section;
+mod source;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -25,7 +27,9 @@ use hcfs_api::{FolderMode, Paths, Resolution};
 use hcfs_model::{AccountAddress, FolderLabel};
 
 pub use edit::{FolderEntry, add_folder, create, remove_folder, set_unlock};
+pub use edit_source::{add_source, read_spec, remove_source};
 pub use error::ConfigError;
+pub use source::{Service, SourceConfig};
 
 use self::error::Wrong;
 use self::section::{Section, Source};
@@ -38,6 +42,8 @@ pub type Environment = Arc<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
 const FILE_MAX: u64 = 1024 * 1024;
 /// More folders than one daemon has threads for.
 const FOLDERS_MAX: usize = 64;
+/// More sources than one person looks after.
+const SOURCES_MAX: usize = 64;
 
 /// What the daemon was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +56,8 @@ pub struct Config {
     pub unlock: Unlock,
     /// The folders, by label.
     pub folders: BTreeMap<FolderLabel, FolderConfig>,
+    /// The sources, by name.
+    pub sources: BTreeMap<String, SourceConfig>,
     /// What the daemon may use.
     pub limits: Limits,
 }
@@ -134,6 +142,7 @@ impl Config {
             server: ServerConfig { url: None, account: None, token: None, poll_seconds: 15 },
             unlock: Unlock::Prompt,
             folders: BTreeMap::new(),
+            sources: BTreeMap::new(),
             limits: Limits { upload: 0, download: 0, transfers: 8 },
         }
     }
@@ -177,6 +186,9 @@ impl Config {
         }
         for folder in top.sections("folder")? {
             config.read_folder(folder, paths)?;
+        }
+        for source in top.sections("source")? {
+            config.read_source(source)?;
         }
         top.finish()?;
         Ok(config)
@@ -225,6 +237,36 @@ impl Config {
         section.finish()?;
         self.folders.insert(label, folder);
         Ok(())
+    }
+
+    fn read_source(&mut self, section: Section<'_>) -> Result<(), ConfigError> {
+        let (name, source, section) = source::read(section)?;
+        self.check_source(&name, &source).map_err(|(key, wrong)| section.refuse(key, &wrong))?;
+        section.finish()?;
+        self.sources.insert(name, source);
+        Ok(())
+    }
+
+    /// Whether one more source fits beside those there are, and into a folder.
+    fn check_source(&self, name: &str, source: &SourceConfig) -> Result<(), (&'static str, Wrong)> {
+        if self.sources.contains_key(name) {
+            let message = format!("is \"{name}\", which another source has already");
+            return Err(("name", Wrong::new(message, "give every source a name of its own")));
+        }
+        if self.sources.len() >= SOURCES_MAX {
+            return Err(("name", Wrong::new("is one source too many", format!("{SOURCES_MAX} sources are the limit"))));
+        }
+        match self.folders.get(&source.folder) {
+            None => {
+                let message = format!("names the folder \"{}\", which is not configured", source.folder);
+                Err(("into", Wrong::new(message, "use the label of a [[folder]]")))
+            }
+            Some(folder) if folder.mode == FolderMode::ReceiveOnly => {
+                let message = format!("names the folder \"{}\", which sends nothing", source.folder);
+                Err(("into", Wrong::new(message, "use a folder whose mode is sync or send-only")))
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     /// Whether one more folder fits beside those there are: the key that is wrong with it, and what.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hcfs_api::{ApiError, ErrorCode, Paths, Status};
 use hcfs_crypto::phrase::MasterPhrase;
 use hcfs_engine::{Clock, SystemClock};
+use hcfs_remote::RateLimit;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -106,13 +107,15 @@ impl Daemon {
         let bound = Bound::new(&paths.socket)?;
         let signals =
             Signals::new(foreground).map_err(|source| PlaceError::Io { path: paths.socket.clone(), source })?;
+        let download = RateLimit::unlimited();
         let parts = Parts {
             paths,
             env,
             version,
             embedded,
-            connect: connect.unwrap_or_else(|| Arc::new(OverHttp::new())),
+            connect: connect.unwrap_or_else(|| Arc::new(OverHttp::new(download.clone()))),
             clock: clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            download,
         };
         let supervisor = Supervisor::new(parts, config);
         let stopping = CancellationToken::new();

@@ -21,6 +21,7 @@ mod rates;
 pub mod secret;
 pub mod setup;
 mod socket;
+pub mod sources;
 mod stream;
 mod supervise;
 mod view;

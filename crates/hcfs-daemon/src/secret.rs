@@ -188,6 +188,26 @@ impl SecretPlace {
     }
 }
 
+impl SecretPlace {
+    /// Reads the credential of a service. Its file must be closed to other users, and what it may hold is the service's
+    /// matter.
+    ///
+    /// # Errors
+    /// It is not there, or open to other users.
+    pub fn credential(&self, env: &Environment) -> Result<Zeroizing<String>, SecretError> {
+        const WHAT: &str = "credential";
+        match self {
+            Self::File(path) => match read_file(WHAT, path)? {
+                (_, true) => Err(SecretError::Open { what: WHAT, path: path.clone() }),
+                (secret, false) => Ok(secret),
+            },
+            Self::Env(name) => from_env(WHAT, name, env),
+            Self::Credential(name) => credential(WHAT, name, env),
+            Self::Keyring(_) => Err(SecretError::NoKeyring { what: WHAT }),
+        }
+    }
+}
+
 impl fmt::Display for SecretPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

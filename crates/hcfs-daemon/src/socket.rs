@@ -14,6 +14,7 @@ mod events;
 mod folders;
 mod guard;
 mod recovery;
+mod sources;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,6 +138,8 @@ pub(crate) fn routes(served: Served) -> Router {
         .route("/v1/reload", post(reload))
         .route("/v1/folders", get(list).post(folders::add))
         .nest("/v1/folders/{label}", folders::routes())
+        .route("/v1/sources", get(sources::list).post(sources::add))
+        .nest("/v1/sources/{name}", sources::routes())
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)

@@ -6,13 +6,13 @@
 //! Deliberately absent: any decision about files. That is the engine's.
 
 mod backend;
+mod configured;
 mod keeper;
 mod over_http;
 mod show;
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use hcfs_api as api;
@@ -20,18 +20,20 @@ use hcfs_api::{ApiError, ErrorCode, Paths};
 use hcfs_crypto::phrase::MasterPhrase;
 use hcfs_engine::{Clock, FolderHandle, FolderSpec, Owner};
 use hcfs_model::{FolderHash, FolderLabel};
+use hcfs_remote::RateLimit;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 pub use backend::{BoxError, Connect, EmbeddedServer, ServerAt};
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Changes, Keeper};
 pub(crate) use over_http::OverHttp;
 
-use self::keeper::{Changes, NotStarted, Start};
-use crate::config::{self, Config, Environment, FolderConfig, FolderEntry};
+use self::keeper::{NotStarted, Start};
+use crate::config::{Config, Environment, FolderConfig};
 use crate::error::DaemonError;
 use crate::identity;
 use crate::place::private_dir;
+use crate::sources::{FindFolder, Sources};
 use crate::stream::Stream;
 use crate::view;
 
@@ -48,6 +50,8 @@ pub(crate) struct Parts {
     pub(crate) embedded: Option<Arc<dyn EmbeddedServer>>,
     pub(crate) connect: Arc<dyn Connect>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Bytes a second from servers and services together.
+    pub(crate) download: RateLimit,
 }
 
 /// While the keys are open.
@@ -83,6 +87,7 @@ pub(crate) struct Supervisor {
     changing: tokio::sync::Mutex<Changing>,
     pub(crate) stream: Arc<Stream>,
     changes: Changes,
+    pub(crate) sources: Sources,
 }
 
 /// What only those who hold the lock look at.
@@ -96,11 +101,20 @@ struct Changing {
 impl Supervisor {
     pub(crate) fn new(parts: Parts, config: Config) -> Arc<Self> {
         let now = parts.clock.now();
-        Arc::new(Self {
+        let changes = Changes::new();
+        Arc::new_cyclic(|this: &Weak<Self>| Self {
+            sources: Sources::new(
+                &parts.paths.state,
+                parts.env.clone(),
+                parts.clock.clone(),
+                changes.clone(),
+                parts.download.clone(),
+                finder(this.clone()),
+            ),
             started: Instant::now(),
             started_at: view::millis(now),
             stream: Arc::new(Stream::new(now.seconds())),
-            changes: Changes::new(),
+            changes,
             changing: tokio::sync::Mutex::default(),
             shown: RwLock::new(Shown {
                 config: Arc::new(config),
@@ -226,6 +240,7 @@ impl Supervisor {
             shown.locked = None;
         });
         self.reconcile(&config, &open, &[]).await;
+        self.sources.reconcile(&config).await;
         self.ask_server(&open);
         Ok(())
     }
@@ -236,6 +251,7 @@ impl Supervisor {
         config: &Config,
         phrase: &MasterPhrase,
     ) -> Result<ServerAt, DaemonError> {
+        self.parts.download.set(config.limits.download);
         let account = config.server.account.clone().unwrap_or_else(|| phrase.account());
         if config.server.url.is_none()
             && let Some(at) = &changing.embedded
@@ -277,6 +293,8 @@ impl Supervisor {
     }
 
     async fn close(&self) {
+        // Before the folders they bring files into.
+        self.sources.stop().await;
         let folders = self.change(|shown| {
             shown.open = None;
             shown.said = Said::default();
@@ -325,34 +343,10 @@ impl Supervisor {
             shown.open = Some(open.clone());
         });
         self.reconcile(&config, &open, &restart).await;
+        self.sources.reconcile(&config).await;
         if !same_server {
             self.ask_server(&open);
         }
-        Ok(())
-    }
-
-    /// Adds a folder to the configuration and starts it.
-    pub(crate) async fn add(self: &Arc<Self>, entry: FolderEntry) -> Result<(), DaemonError> {
-        let mut changing = self.changing.lock().await;
-        let paths = self.parts.paths.clone();
-        let added = tokio::task::spawn_blocking(move || {
-            config::check_directory(&entry.path)?;
-            config::add_folder(&paths, &entry)
-        });
-        added.await.map_err(|_| fault("changing the configuration failed"))??;
-        self.reload_locked(&mut changing).await
-    }
-
-    /// Ends a folder and takes it out of the configuration. Its files stay on both sides; what this machine remembers of
-    /// it is put aside, so that adding it again starts from what is there.
-    pub(crate) async fn remove(self: &Arc<Self>, label: FolderLabel) -> Result<(), DaemonError> {
-        let mut changing = self.changing.lock().await;
-        let paths = self.parts.paths.clone();
-        let name = label.clone();
-        let removed = tokio::task::spawn_blocking(move || config::remove_folder(&paths, &name)).await;
-        removed.map_err(|_| fault("changing the configuration failed"))??;
-        self.reload_locked(&mut changing).await?;
-        put_aside(&self.parts.paths.state, FolderHash::of_label(&label));
         Ok(())
     }
 
@@ -436,6 +430,11 @@ impl Supervisor {
     }
 }
 
+/// What finds running folders for the sources, for as long as the supervisor lives.
+fn finder(supervisor: Weak<Supervisor>) -> FindFolder {
+    Arc::new(move |label| supervisor.upgrade()?.keeper(label).ok()?.handle().ok())
+}
+
 async fn stop_all(keepers: impl IntoIterator<Item = Arc<Keeper>>) {
     let ends = keepers.into_iter().map(|keeper| async move { keeper.stop().await });
     futures_util::future::join_all(ends).await;
@@ -443,23 +442,6 @@ async fn stop_all(keepers: impl IntoIterator<Item = Arc<Keeper>>) {
 
 fn database_name(folder: FolderHash) -> String {
     format!("{folder}.db")
-}
-
-/// Renames the files of a folder's database, replacing those put aside before.
-fn put_aside(state: &Path, folder: FolderHash) {
-    let directory = state.join("folders");
-    let name = database_name(folder);
-    let Ok(entries) = std::fs::read_dir(&directory) else { return };
-    for entry in entries.flatten() {
-        let file = entry.file_name();
-        let Some(file) = file.to_str() else { continue };
-        if file.starts_with(&name) && !file.contains(".removed") {
-            let aside = file.replacen(&name, &format!("{name}.removed"), 1);
-            if let Err(error) = std::fs::rename(entry.path(), directory.join(aside)) {
-                tracing::warn!("a removed folder's database cannot be put aside: {error}");
-            }
-        }
-    }
 }
 
 fn no_folder(label: &FolderLabel) -> ApiError {

@@ -113,7 +113,16 @@ pub fn add_folder(paths: &Paths, entry: &FolderEntry) -> Result<(), ConfigError>
 pub fn remove_folder(paths: &Paths, label: &FolderLabel) -> Result<(), ConfigError> {
     let text = read_text(&paths.config)?.unwrap_or_default();
     let mut wanted = Config::parse(&paths.config, &text, paths)?;
-    let Some(lines) = wanted.folders.remove(label).and_then(|_| section_lines(&text, label)) else {
+    if let Some((source, _)) = wanted.sources.iter().find(|(_, source)| source.folder == *label) {
+        return Err(ConfigError::Unfit {
+            message: format!("the source \"{source}\" brings files into the folder \"{label}\""),
+            hint: format!("remove it first: hcfs source remove {source}"),
+            code: ErrorCode::BadRequest,
+        });
+    }
+    let Some(lines) =
+        wanted.folders.remove(label).and_then(|_| section_lines(&text, "folder", "label", label.as_str()))
+    else {
         return Err(ConfigError::Unfit {
             message: format!("no folder \"{label}\" in the configuration"),
             hint: "see `hcfs folder list`".into(),
@@ -143,16 +152,16 @@ pub fn set_unlock(paths: &Paths, unlock: &Unlock) -> Result<(), ConfigError> {
     write_checked(paths, &text, &wanted)
 }
 
-/// The bytes from a folder's header to the end of the line its last value stands on. Comments after that belong to what
-/// follows.
-fn section_lines(text: &str, label: &FolderLabel) -> Option<Range<usize>> {
+/// The bytes from the header of the `[[list]]` whose `key` is `name` to the end of the line its last value stands on.
+/// Comments after that belong to what follows.
+pub(super) fn section_lines(text: &str, list: &str, key: &str, name: &str) -> Option<Range<usize>> {
     let top = DeTable::parse(text).ok()?.into_inner();
-    let folders = top.get("folder")?.get_ref().as_array()?;
-    let folder = folders.iter().find(|folder| {
-        folder.get_ref().get("label").and_then(|label| label.get_ref().as_str()) == Some(label.as_str())
-    })?;
-    let start = text[..folder.span().start].rfind('\n').map_or(0, |at| at + 1);
-    let end = last_byte(folder).max(folder.span().end);
+    let sections = top.get(list)?.get_ref().as_array()?;
+    let named = sections
+        .iter()
+        .find(|section| section.get_ref().get(key).and_then(|found| found.get_ref().as_str()) == Some(name))?;
+    let start = text[..named.span().start].rfind('\n').map_or(0, |at| at + 1);
+    let end = last_byte(named).max(named.span().end);
     let end = text[end..].find('\n').map_or(text.len(), |at| end + at + 1);
     Some(start..end)
 }
@@ -168,7 +177,7 @@ fn last_byte(value: &Spanned<DeValue<'_>>) -> usize {
 }
 
 /// Replaces the file, if the new text means what was wanted.
-fn write_checked(paths: &Paths, text: &str, wanted: &Config) -> Result<(), ConfigError> {
+pub(super) fn write_checked(paths: &Paths, text: &str, wanted: &Config) -> Result<(), ConfigError> {
     match Config::parse(&paths.config, text, paths) {
         Ok(config) if config == *wanted => {}
         _ => return Err(ConfigError::NotEditable(paths.config.clone())),
@@ -206,6 +215,6 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// A text as TOML writes it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }

@@ -1,6 +1,7 @@
 //! The values of the configuration, from their text; the same for the file and the environment.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hcfs_api::{FolderMode, Resolution};
 use hcfs_model::{AccountAddress, FolderLabel};
@@ -155,6 +156,37 @@ fn amount(text: &str) -> Option<u64> {
     whole.checked_mul(unit).and_then(|bytes| bytes.checked_add(part))
 }
 
+/// A span of time: `30s`, `15m`, `1h`, `7d`; at most a year.
+pub(super) fn span(text: &str) -> Result<Duration, Wrong> {
+    let wrong = || Wrong::new(format!("is \"{text}\", which is no time"), "write it as 30s, 15m, 1h or 7d");
+    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(split);
+    let unit: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(wrong)?;
+    if !(1..=366 * 86_400).contains(&seconds) {
+        return Err(Wrong::new(format!("is \"{text}\", which is out of bounds"), "give from 1s to 366d"));
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+/// A source's name: it stands in routes, in the log and in names of files.
+pub(super) fn source_name(text: &str) -> Result<String, Wrong> {
+    let fits = (1..=64).contains(&text.len())
+        && !text.starts_with(['.', '-'])
+        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    if !fits {
+        let message = "is no name of 1 to 64 letters, digits, dots, dashes and underscores";
+        return Err(Wrong::new(message, "give it a short name such as \"passports\""));
+    }
+    Ok(text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +227,26 @@ mod tests {
         }
         for text in ["", "10GB/s", "-1", "ten"] {
             assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn spans() {
+        for (text, seconds) in [("30s", 30), ("15m", 900), ("1h", 3600), ("7d", 604_800)] {
+            assert_eq!(span(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "5", "h", "0s", "1.5h", "-1s", "1w", "1 h", "400d", "99999999999999999999d"] {
+            assert!(span(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn source_names() {
+        for text in ["passports", "a.b-c_1", "Ämter"] {
+            assert!(source_name(text).is_ok(), "{text}");
+        }
+        for text in ["", ".a", "-a", "a/b", "a b", "a\n", &"x".repeat(65)] {
+            assert!(source_name(text).is_err(), "{text}");
         }
     }
 

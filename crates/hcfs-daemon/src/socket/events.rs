@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
-use hcfs_api::{Folder, Lost, StreamEvent};
+use hcfs_api::{Folder, Lost, Source, StreamEvent};
 use serde::Deserialize;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
@@ -62,6 +62,8 @@ struct Reader {
     ready: VecDeque<Event>,
     /// The folders as this reader last saw them.
     seen: BTreeMap<String, Folder>,
+    /// The sources as this reader last saw them.
+    seen_sources: BTreeMap<String, Source>,
     /// When the status may be sent again.
     next_status: Instant,
     /// Whether the status changed since it was sent.
@@ -80,6 +82,7 @@ impl Reader {
             changes,
             ready: VecDeque::new(),
             seen: BTreeMap::new(),
+            seen_sources: BTreeMap::new(),
             next_status: Instant::now(),
             changed: false,
         };
@@ -107,6 +110,7 @@ impl Reader {
     fn snapshot(&mut self, id: Option<u64>) {
         let status = self.supervisor.status();
         self.seen = status.folders.iter().map(|folder| (folder.label.clone(), folder.clone())).collect();
+        self.seen_sources = status.sources.iter().map(|source| (source.name.clone(), source.clone())).collect();
         self.next_status = Instant::now() + STEP;
         self.push(id, &StreamEvent::Snapshot(Box::new(status)));
     }
@@ -116,18 +120,29 @@ impl Reader {
         self.snapshot(None);
     }
 
-    /// The folders that changed since this reader saw them; all of it, where folders came or went.
+    /// The folders and sources that changed since this reader saw them; all of it, where some came or went.
     fn statuses(&mut self) {
         self.changed = false;
         self.next_status = Instant::now() + STEP;
         let folders = self.supervisor.folders();
-        if folders.len() != self.seen.len() || folders.iter().any(|folder| !self.seen.contains_key(&folder.label)) {
+        let sources = self.supervisor.source_list();
+        let same_folders =
+            folders.len() == self.seen.len() && folders.iter().all(|folder| self.seen.contains_key(&folder.label));
+        let same_sources = sources.len() == self.seen_sources.len()
+            && sources.iter().all(|source| self.seen_sources.contains_key(&source.name));
+        if !same_folders || !same_sources {
             return self.snapshot(None);
         }
         for folder in folders {
             if self.seen.get(&folder.label) != Some(&folder) {
                 self.seen.insert(folder.label.clone(), folder.clone());
                 self.push(None, &StreamEvent::Status(Box::new(folder)));
+            }
+        }
+        for source in sources {
+            if self.seen_sources.get(&source.name) != Some(&source) {
+                self.seen_sources.insert(source.name.clone(), source.clone());
+                self.push(None, &StreamEvent::Source(Box::new(source)));
             }
         }
     }

@@ -13,15 +13,15 @@ pub(crate) struct OverHttp {
 }
 
 impl OverHttp {
-    pub(crate) fn new() -> Self {
-        Self { upload: RateLimit::unlimited(), download: RateLimit::unlimited() }
+    /// A client of which `download` is the limit that others keep too.
+    pub(crate) fn new(download: RateLimit) -> Self {
+        Self { upload: RateLimit::unlimited(), download }
     }
 }
 
 impl Connect for OverHttp {
     fn connect(&self, server: &ServerAt) -> Result<Arc<dyn Remote>, BoxError> {
         self.upload.set(server.upload);
-        self.download.set(server.download);
         let limits =
             ClientConfig { upload: self.upload.clone(), download: self.download.clone(), ..ClientConfig::default() };
         let base = BaseUrl::parse(&server.url)?;

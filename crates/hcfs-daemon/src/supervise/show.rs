@@ -8,7 +8,7 @@ use hcfs_model::FolderLabel;
 
 use super::keeper::unstarted;
 use super::{Shown, Supervisor, no_folder};
-use crate::config::FolderConfig;
+use crate::config::{FolderConfig, SourceConfig};
 
 impl Supervisor {
     pub(crate) fn status(&self) -> api::Status {
@@ -42,6 +42,7 @@ impl Supervisor {
             idle: api::Status::all_idle(&folders),
             totals: api::Totals::of(&folders),
             folders,
+            sources: self.sources.list(&shown.config),
             rates,
         }
     }
@@ -57,6 +58,23 @@ impl Supervisor {
         let shown = self.shown();
         let config = shown.config.folders.get(label).ok_or_else(|| no_folder(label))?;
         Ok(show_one(&shown, label, config, Instant::now()))
+    }
+
+    /// Every configured source, in the order of names.
+    pub(crate) fn source_list(&self) -> Vec<api::Source> {
+        let config = self.config();
+        self.sources.list(&config)
+    }
+
+    pub(crate) fn source(&self, name: &str) -> Result<api::Source, ApiError> {
+        Ok(self.sources.show(name, &self.source_config(name)?))
+    }
+
+    pub(crate) fn source_config(&self, name: &str) -> Result<SourceConfig, ApiError> {
+        self.shown().config.sources.get(name).cloned().ok_or_else(|| {
+            let message = format!("there is no source \"{}\"", name.escape_debug());
+            ApiError::new(api::ErrorCode::NoSource, message, "see `hcfs source list`")
+        })
     }
 
     pub(crate) fn account(&self) -> api::Account {
