@@ -6,6 +6,7 @@
 mod local;
 mod recovery;
 mod socket;
+mod source;
 mod value;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use socket::{
     HoldsOptions, Labels, LogOptions, LsOptions, MvOptions, ProblemsOptions, PutOptions, ResolvedConflict, RmOptions,
     ScannedFolders, SocketCommand, StatusOptions, SyncOptions, WaitOptions,
 };
+pub use source::{AddedSource, FetchOptions, NamedSource, RanSource, ServiceOptions, SourceCommand};
 pub use value::ByteRange;
 
 use crate::error::CliError;

@@ -153,7 +153,7 @@ impl Client {
 
     /// How long the head of an answer may take: routes that reach no folder are answered at once.
     fn patience(&self, route: &str) -> Option<Duration> {
-        [routes::STATUS, routes::FOLDERS, routes::ACCOUNT].contains(&route).then_some(self.at_hand)
+        [routes::STATUS, routes::FOLDERS, routes::SOURCES, routes::ACCOUNT].contains(&route).then_some(self.at_hand)
     }
 
     fn not_connected(&self, error: io::Error) -> CliError {

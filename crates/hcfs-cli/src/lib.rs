@@ -23,7 +23,7 @@ pub use client::is_reachable;
 pub use error::CliError;
 pub use hcfs_api::{ApiError, ErrorCode, ExitCode, Paths, PathsError};
 pub use hcfs_model::AccountAddress;
-pub use progress::show_live;
+pub use progress::{FetchBar, show_live};
 pub use run::{print_version, run_socket};
 pub use terminal::Terminal;
 

@@ -171,6 +171,49 @@ pub async fn show_live(socket: &Path, terminal: &mut Terminal, quiet: bool) -> R
     Ok(())
 }
 
+/// Lines drawn in place on stderr, gone with this.
+pub(crate) struct Lines(ProgressBar);
+
+impl Lines {
+    pub(crate) fn drawn() -> Self {
+        Self(drawn_on(ProgressDrawTarget::stderr()))
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "lines are made to be shown once")]
+    pub(crate) fn show(&self, lines: Vec<String>) {
+        self.0.set_message(lines.join("\n"));
+        self.0.tick();
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A bar for one file that is fetched: its size may become known on the way.
+pub struct FetchBar(ProgressBar);
+
+impl FetchBar {
+    /// A bar on stderr, if somebody watches.
+    #[must_use]
+    pub fn new(terminal: &Terminal, quiet: bool, name: &str) -> Self {
+        Self(copy_bar(terminal, quiet, name, 0))
+    }
+
+    /// So many bytes are there, of so many where that is known.
+    pub fn show(&self, done: u64, size: Option<u64>) {
+        self.0.set_length(size.unwrap_or(done));
+        self.0.set_position(done);
+    }
+
+    /// Takes it away.
+    pub fn finish(self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// A bar for one file that is copied through this process.
 pub(crate) fn copy_bar(terminal: &Terminal, quiet: bool, name: &str, size: u64) -> ProgressBar {
     if quiet || !terminal.is_watched() {

@@ -8,6 +8,7 @@ mod live;
 mod plan;
 mod quantity;
 mod recovery;
+mod source;
 mod status;
 mod table;
 
@@ -24,6 +25,7 @@ pub use live::{live, phase};
 pub use plan::plan;
 pub use quantity::{ago, bytes, count, many, moment, rate, span};
 pub use recovery::{explanation, history, restored, trash};
+pub use source::{ran, source, source_lines, sources};
 pub use status::status;
 
 /// How a text is shown.

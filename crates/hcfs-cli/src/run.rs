@@ -4,6 +4,7 @@ mod files;
 mod folders;
 mod log;
 mod recovery;
+mod sources;
 mod state;
 mod wrong;
 
@@ -84,6 +85,7 @@ impl Session<'_> {
             SocketCommand::Status(options) => self.status(options).await,
             SocketCommand::Wait(options) => self.wait(options).await,
             SocketCommand::Folder(command) => self.folder(command).await,
+            SocketCommand::Source(command) => self.source(command).await,
             SocketCommand::Conflicts(options) => self.conflicts(options).await,
             SocketCommand::Problems(options) => self.problems(options).await,
             SocketCommand::Holds(options) => self.holds(options).await,

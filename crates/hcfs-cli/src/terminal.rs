@@ -119,7 +119,10 @@ impl Terminal {
     }
 
     /// Prints bytes as they are.
-    pub(crate) fn out_bytes(&mut self, bytes: &[u8]) -> Result<(), CliError> {
+    ///
+    /// # Errors
+    /// Nobody reads them, or what the system refused.
+    pub fn out_bytes(&mut self, bytes: &[u8]) -> Result<(), CliError> {
         self.out.write_all(bytes).and_then(|()| self.out.flush()).map_err(|source| match source.kind() {
             io::ErrorKind::BrokenPipe => CliError::Unread,
             _ => CliError::Stream { action: "write to stdout", source },

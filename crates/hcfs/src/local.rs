@@ -12,7 +12,7 @@ use hcfs_daemon::{Ask, Config, Daemon, DaemonError, Ended, Environment, OnLocked
 
 use crate::embedded::Embedded;
 use crate::failure::{Failure, Outcome};
-use crate::{VERSION, serve};
+use crate::{VERSION, fetch, serve};
 
 /// Carries out a command.
 pub(crate) async fn carry_out(
@@ -27,6 +27,7 @@ pub(crate) async fn carry_out(
         LocalCommand::Init(options) => init(options, global, paths, env, terminal).await,
         LocalCommand::Daemon => daemon(paths, env).await,
         LocalCommand::Key(command) => key(command.clone(), global, paths, env, terminal).await,
+        LocalCommand::Fetch(options) => fetch::carry_out(options, global, &paths, env, terminal).await,
         LocalCommand::Server(options) => serve::carry_out(options, global, &paths, terminal).await,
     }
 }

@@ -4,6 +4,7 @@
 
 mod embedded;
 mod failure;
+mod fetch;
 mod local;
 mod logging;
 mod serve;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use hcfs_model::{AccountAddress, FolderLabel};
 
+use super::source::FetchOptions;
+
 /// A command that needs no running daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum LocalCommand {
@@ -24,6 +26,11 @@ pub enum LocalCommand {
     /// Show, export, seal anew or import the account's key
     #[command(subcommand, after_help = "Example:\n  hcfs key show-account")]
     Key(KeyCommand),
+    /// Fetch one file from another service to a path or stdout; no daemon is needed
+    #[command(after_help = "Examples:\n  hcfs fetch url https://example.org/list.csv\n  hcfs fetch storage_file \
+                      file_78901 passport.pdf --base-url https://files.example --credential env:FILES_TOKEN\n  hcfs \
+                      fetch url https://example.org/list.csv - | wc -l")]
+    Fetch(Box<FetchOptions>),
     /// Run a server, or manage its tokens
     #[command(
         args_conflicts_with_subcommands = true,

@@ -7,6 +7,7 @@ use hcfs_api::{FolderMode, Resolution};
 use hcfs_model::{FolderLabel, RelPath};
 
 use super::recovery::{AskedPath, TrashOptions};
+use super::source::SourceCommand;
 use super::value::{ByteRange, label, mode, remote_directory, remote_path, resolution, seconds};
 
 /// A command for the running daemon.
@@ -24,6 +25,9 @@ pub enum SocketCommand {
     /// Add, list, remove, pause, resume or scan folders
     #[command(subcommand, after_help = "Example:\n  hcfs folder list")]
     Folder(FolderCommand),
+    /// Bring files from other services into folders
+    #[command(subcommand, after_help = "Example:\n  hcfs source list")]
+    Source(SourceCommand),
     /// List files that changed on both sides, or resolve one
     #[command(
         args_conflicts_with_subcommands = true,

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
-use hcfs_api::{ExitCode, FolderMode, Resolution};
+use hcfs_api::{ExitCode, FolderMode, Resolution, SourceKind, SourceSpec};
 
 use super::*;
 
@@ -140,6 +140,48 @@ fn commands_for_what_is_wrong_and_for_files() {
         ("unlock", SocketCommand::Unlock),
     ];
     is_read(table);
+}
+
+#[test]
+fn commands_for_sources() {
+    let source = |command| SocketCommand::Source(command);
+    let added = AddedSource {
+        name: "p".into(),
+        kind: SourceKind::StorageFile,
+        items: vec!["a".into(), "b".into()],
+        all: false,
+        into: "docs/p".into(),
+        every: Some("1h".into()),
+        service: ServiceOptions {
+            base_url: Some("https://files.example".into()),
+            credential: Some("env:TOKEN".into()),
+            customer_id: Some("c".into()),
+            ..ServiceOptions::default()
+        },
+    };
+    let ran = RanSource { name: "p".into(), again: vec!["x".into()], again_all: false, timeout: Some(5) };
+    let table = [
+        (
+            "source add p storage_file --item a --item b --into docs/p --every 1h --base-url https://files.example \
+             --credential env:TOKEN --customer-id c",
+            source(SourceCommand::Add(Box::new(added.clone()))),
+        ),
+        ("source list", source(SourceCommand::List)),
+        ("source show p", source(SourceCommand::Show(NamedSource { name: "p".into() }))),
+        ("source test p", source(SourceCommand::Test(NamedSource { name: "p".into() }))),
+        ("source run p --again x --timeout 5", source(SourceCommand::Run(ran))),
+        ("source cancel p", source(SourceCommand::Cancel(NamedSource { name: "p".into() }))),
+        ("source remove p", source(SourceCommand::Remove(NamedSource { name: "p".into() }))),
+    ];
+    is_read(table);
+    let spec = added.spec();
+    assert_eq!((spec.items.len(), spec.customer_id.as_deref(), spec.all), (2, Some("c"), false));
+    for line in ["source add p ftp --into a", "source add p url", "source add p url --into a --all --item b"] {
+        assert_eq!(read(line).unwrap_err().exit(), ExitCode::Usage, "{line}");
+    }
+    let LocalCommand::Fetch(fetch) = local("fetch url https://a/b - --force") else { panic!() };
+    assert_eq!((fetch.target.as_deref(), fetch.force), (Some(Path::new("-")), true));
+    assert_eq!(fetch.spec(), SourceSpec { items: vec!["https://a/b".into()], ..SourceSpec::of(SourceKind::Url) });
 }
 
 #[test]
@@ -306,7 +348,7 @@ fn commands_of_later_are_not_offered_and_no_option_takes_a_secret() {
             assert!(!["password", "mnemonic", "token", "phrase", "secret"].contains(&name), "{path} --{name}");
         }
     });
-    for later in ["ui", "doctor", "search", "source", "fetch", "service", "completions", "man"] {
+    for later in ["ui", "doctor", "search", "service", "completions", "man"] {
         assert!(!names.contains(&format!("hcfs {later}")), "{later}");
     }
 }

@@ -131,6 +131,12 @@ impl Watched {
             match self.events.next().await? {
                 StreamEvent::Snapshot(status) => self.status = *status,
                 StreamEvent::Status(folder) => replace(&mut self.status, *folder),
+                StreamEvent::Source(source) => {
+                    let known = self.status.sources.iter_mut().find(|known| known.name == source.name);
+                    if let Some(known) = known {
+                        *known = *source;
+                    }
+                }
                 StreamEvent::Log(_) | StreamEvent::Lost(_) => continue,
             }
             return Ok(());

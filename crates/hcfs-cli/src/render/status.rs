@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use hcfs_api::{Counts, Direction, Folder, FolderState, Rates, ServerStatus, Status, Transfer, Trouble, UnixMillis};
 
+use super::source::sources;
 use super::table::{Cell, Last, table};
 use super::{Look, Paint, ago, bytes, count, cut, line, many, plain, rate, span, width, wrapped};
 
@@ -34,13 +35,16 @@ pub fn status(status: &Status, now: UnixMillis, look: Look) -> String {
     out.push('\n');
     if status.folders.is_empty() {
         advise(&mut out, look, 0, "no folder is kept in step yet", "add one with `hcfs folder add LABEL DIR`");
-        return out;
     }
     let rows: Vec<Vec<Cell>> = status.folders.iter().map(|folder| row(folder, now)).collect();
     let lines = table(look, Last::Spare, &rows);
     for (folder, shown) in status.folders.iter().zip(lines.lines()) {
         let _ = writeln!(out, "{shown}");
         details(&mut out, look, folder);
+    }
+    if !status.sources.is_empty() {
+        out.push('\n');
+        out.push_str(&sources(&status.sources, now, look));
     }
     out
 }

@@ -63,6 +63,40 @@ fn status_in_color() {
 }
 
 #[test]
+fn list_of_sources() {
+    assert_snapshot!(sources(&samples::sources(), NOW, WIDE));
+    assert_snapshot!(sources(&samples::sources(), NOW, NARROW));
+    assert_snapshot!(sources(&[], NOW, PIPE), @r"
+    no source brings files yet
+    hint: add one with `hcfs source add NAME KIND …`
+    ");
+}
+
+#[test]
+fn one_source_with_its_files_and_problems() {
+    let shown = &samples::sources()[0];
+    assert_snapshot!(source(shown, &[samples::source_problem()], &[samples::source_file()], NOW, WIDE));
+}
+
+#[test]
+fn how_a_run_ended() {
+    let mut all = String::new();
+    for source in samples::sources() {
+        let problems = if source.problems > 0 { vec![samples::source_problem()] } else { Vec::new() };
+        let reply = hcfs_api::RunReply { schema: 1, ended: source.transfers.is_empty(), source };
+        all.push_str(&ran(&reply, &problems, WIDE));
+    }
+    assert_snapshot!(all);
+}
+
+#[test]
+fn status_with_sources() {
+    let mut shown = samples::idle();
+    shown.sources = samples::sources();
+    assert_snapshot!(status(&shown, NOW, WIDE));
+}
+
+#[test]
 fn live_lines() {
     assert_snapshot!(live(&samples::syncing(), NOW, WIDE).join("\n"));
     assert_snapshot!(live(&samples::offline(), NOW, WIDE).join("\n"));

@@ -53,7 +53,7 @@ impl Session<'_> {
                     }
                 }
                 StreamEvent::Lost(lost) => self.print_lost(lost)?,
-                StreamEvent::Snapshot(_) | StreamEvent::Status(_) => {}
+                StreamEvent::Snapshot(_) | StreamEvent::Status(_) | StreamEvent::Source(_) => {}
             }
         }
     }

@@ -1,6 +1,7 @@
 mod daemon;
 mod direct;
 mod recovery;
+mod sources;
 mod states;
 mod wrongs;
 

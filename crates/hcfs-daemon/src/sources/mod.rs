@@ -177,11 +177,9 @@ impl Sources {
         match board {
             Some(board) => lock(&board).show(name, source),
             None => {
-                let mut board = Board::default();
-                board.trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                if board.trouble.is_some() {
-                    board.state = api::SourceState::Failed;
-                }
+                let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let state = if trouble.is_some() { api::SourceState::Failed } else { api::SourceState::Waiting };
+                let board = Board { state, trouble, ..Board::default() };
                 board.show(name, source)
             }
         }

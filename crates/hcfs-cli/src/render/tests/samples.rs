@@ -2,7 +2,8 @@
 
 use hcfs_api::{
     Counts, DaemonStatus, Direction, ErrorCode, Folder, FolderMode, FolderState, Plan, PlannedAction, PlannedConflict,
-    PlannedHold, Rates, Reported, Resolution, SCHEMA, ServerStatus, Status, Totals, Transfer, Trouble, UnixMillis,
+    PlannedHold, Rates, Reported, Resolution, SCHEMA, ServerStatus, Source, SourceFile, SourceKind, SourceProblem,
+    SourceRun, SourceState, SourceTransfer, SourceTrouble, Status, Totals, Transfer, Trouble, UnixMillis,
 };
 
 /// 2026-11-21 06:40:00 UTC.
@@ -52,6 +53,75 @@ pub(crate) fn status(folders: Vec<Folder>) -> Status {
         totals: Totals::of(&folders),
         rates: Rates::default(),
         folders,
+        sources: Vec::new(),
+    }
+}
+
+pub(crate) fn source(name: &str, state: SourceState) -> Source {
+    Source {
+        name: name.into(),
+        kind: SourceKind::StorageFile,
+        into: format!("documents/{name}"),
+        state,
+        trouble: None,
+        files: 3,
+        problems: 0,
+        transfers: Vec::new(),
+        last_run: Some(SourceRun { began_at: NOW - 130_000, ended_at: Some(NOW - 120_000), brought: 2, unchanged: 1 }),
+        next_run_at: Some(NOW + 3_300_000),
+    }
+}
+
+/// One source in each state.
+pub(crate) fn sources() -> Vec<Source> {
+    let transfer = |item: &str, stage: &str, percent, done, size| SourceTransfer {
+        item: item.into(),
+        stage: stage.into(),
+        percent,
+        done,
+        size,
+    };
+    let mut running = source("videos", SourceState::Running);
+    running.kind = SourceKind::DownloadTask;
+    running.next_run_at = None;
+    running.transfers = vec![
+        transfer("https://media.example/1", "preparing", Some(40), 0, None),
+        transfer("https://media.example/2", "preparing", None, 0, None),
+        transfer("https://media.example/3", "bringing", None, 5 << 20, Some(20 << 20)),
+        transfer("https://media.example/4", "bringing", None, 5 << 20, None),
+        transfer("https://media.example/5", "verifying", None, 5 << 20, Some(5 << 20)),
+    ];
+    let mut failed = source("reports", SourceState::Failed);
+    failed.kind = SourceKind::SignedUrl;
+    failed.trouble = Some(SourceTrouble {
+        code: "unauthorized".into(),
+        message: "the service does not accept the credential".into(),
+        hint: "renew the credential at the service and store it where the source reads it".into(),
+    });
+    let mut attention = source("passports", SourceState::Attention);
+    attention.problems = 1;
+    vec![attention, failed, running, source("lists", SourceState::Idle), source("all", SourceState::Waiting)]
+}
+
+pub(crate) fn source_problem() -> SourceProblem {
+    SourceProblem {
+        item: "file_78901".into(),
+        code: "locked".into(),
+        message: "the file \"file_78901\" is locked at the service".into(),
+        hint: "it is tried again by itself; free the file at the service if this lasts".into(),
+        at: NOW,
+        again_at: Some(NOW + 60_000),
+    }
+}
+
+pub(crate) fn source_file() -> SourceFile {
+    SourceFile {
+        item: "file_1".into(),
+        path: "passports/a.pdf".into(),
+        size: 2 << 20,
+        hash: "ab".into(),
+        verified: true,
+        at: NOW - 7_200_000,
     }
 }
 
