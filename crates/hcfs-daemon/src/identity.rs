@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::ask::{Ask, AskError};
 use crate::config::Environment;
 use crate::place::{PlaceError, private_dir};
-use crate::secret::{SecretError, Unlock, make_keyfile, write_private};
+use crate::secret::{SecretError, Unlock, make_keyfile, make_keyring_entry, write_private};
 
 /// Why there is no account to work with.
 #[derive(Debug, thiserror::Error)]
@@ -303,6 +303,9 @@ fn explained(words: &str) -> Zeroizing<String> {
 fn new_password(unlock: &Unlock, env: &Environment, ask: &mut dyn Ask) -> Result<Zeroizing<String>, IdentityError> {
     if let Unlock::Keyfile(path) = unlock {
         return Ok(make_keyfile(path)?);
+    }
+    if *unlock == Unlock::Keyring {
+        return Ok(make_keyring_entry()?);
     }
     match unlock.password(env)? {
         Some(password) => Ok(password),

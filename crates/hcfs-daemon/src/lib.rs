@@ -6,7 +6,7 @@
 //! account it starts from.
 //!
 //! Invariants: one daemon for a state directory and for a socket; while the keys are closed no folder runs; a secret
-//! comes from a prompt, a file, the environment or the service manager, never from an argument, and goes into no log.
+//! comes from a prompt, a file, the keyring, the environment or the service manager, never from an argument, and goes into no log.
 //!
 //! Deliberately absent: decisions about files (the engine's), the page, and metrics.
 
@@ -15,6 +15,7 @@ pub mod config;
 mod daemon;
 mod error;
 pub mod identity;
+mod keyring;
 mod notify;
 mod place;
 mod rates;
@@ -30,5 +31,6 @@ pub use ask::{Ask, AskError, Terminal};
 pub use config::{Config, ConfigError, Environment};
 pub use daemon::{Daemon, Ended, OnLocked, Options, RunningDaemon};
 pub use error::DaemonError;
+pub use keyring::KeyringProblem;
 pub use place::{PlaceError, harden};
 pub use supervise::{BoxError, Connect, EmbeddedServer, ServerAt};

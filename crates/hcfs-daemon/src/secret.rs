@@ -13,9 +13,12 @@ use hcfs_api::ErrorCode;
 use zeroize::Zeroizing;
 
 use crate::config::Environment;
+use crate::keyring::{self, KeyringProblem};
 
 /// The longest secret, in bytes.
 const SECRET_MAX: u64 = 16 * 1024;
+/// The keyring's entry that opens the recovery phrase.
+const UNLOCK_ENTRY: &str = "unlock";
 
 /// Where a token comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,11 +97,15 @@ pub enum SecretError {
         /// Why not.
         problem: &'static str,
     },
-    /// The keyring is not part of this program.
-    #[error("the {what} should come from the keyring, which this build cannot read")]
-    NoKeyring {
+    /// The keyring does not give it.
+    #[error("the {what} \"{name}\" cannot be had from the keyring: {problem}")]
+    Keyring {
         /// What it should hold.
         what: &'static str,
+        /// Its name there.
+        name: String,
+        /// Why not.
+        problem: KeyringProblem,
     },
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
@@ -121,7 +128,7 @@ impl SecretError {
                 format!("set {place} for the daemon, or name another place in the configuration")
             }
             Self::Unusable { .. } => "put the secret alone on the first line".into(),
-            Self::NoKeyring { .. } => "use prompt, keyfile:/PATH or credential:NAME instead".into(),
+            Self::Keyring { name, problem, .. } => problem.hint(name),
             Self::Random(_) => "check that /dev/urandom exists".into(),
         }
     }
@@ -136,9 +143,11 @@ impl SecretError {
             {
                 ErrorCode::Permission
             }
-            Self::NoKeyring { .. } => ErrorCode::Config,
+            Self::Keyring { problem: KeyringProblem::NotBuilt, .. } => ErrorCode::Config,
             Self::Unwritable { .. } | Self::Random(_) => ErrorCode::Io,
-            Self::Unreadable { .. } | Self::Missing { .. } | Self::Unusable { .. } => ErrorCode::Locked,
+            Self::Unreadable { .. } | Self::Missing { .. } | Self::Unusable { .. } | Self::Keyring { .. } => {
+                ErrorCode::Locked
+            }
         }
     }
 }
@@ -177,7 +186,7 @@ impl SecretPlace {
                 from_env(WHAT, name, env)?
             }
             Self::Credential(name) => credential(WHAT, name, env)?,
-            Self::Keyring(_) => return Err(SecretError::NoKeyring { what: WHAT }),
+            Self::Keyring(name) => from_keyring(WHAT, name)?,
         };
         if token.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(token)
@@ -203,7 +212,7 @@ impl SecretPlace {
             },
             Self::Env(name) => from_env(WHAT, name, env),
             Self::Credential(name) => credential(WHAT, name, env),
-            Self::Keyring(_) => Err(SecretError::NoKeyring { what: WHAT }),
+            Self::Keyring(name) => from_keyring(WHAT, name),
         }
     }
 }
@@ -244,7 +253,7 @@ impl Unlock {
         const WHAT: &str = "unlock secret";
         match self {
             Self::Prompt => Ok(None),
-            Self::Keyring => Err(SecretError::NoKeyring { what: WHAT }),
+            Self::Keyring => from_keyring(WHAT, UNLOCK_ENTRY).map(Some),
             Self::Keyfile(path) => match read_file(WHAT, path)? {
                 (_, true) => Err(SecretError::Open { what: WHAT, path: path.clone() }),
                 (secret, false) => Ok(Some(secret)),
@@ -277,9 +286,7 @@ pub fn make_keyfile(path: &Path) -> Result<Zeroizing<String>, SecretError> {
             (secret, false) => Ok(secret),
         };
     }
-    let mut bits = Zeroizing::new([0_u8; 32]);
-    getrandom::fill(&mut *bits).map_err(SecretError::Random)?;
-    let secret = Zeroizing::new(hex::encode(*bits));
+    let secret = random_secret()?;
     write_private(path, secret.as_bytes()).map_err(|source| SecretError::Unwritable {
         what: WHAT,
         path: path.to_owned(),
@@ -319,6 +326,33 @@ fn credential(what: &'static str, name: &str, env: &Environment) -> Result<Zeroi
     })?;
     // The service manager keeps them from others; its modes are its own.
     read_file(what, &Path::new(&directory).join(name)).map(|(secret, _)| secret)
+}
+
+fn from_keyring(what: &'static str, name: &str) -> Result<Zeroizing<String>, SecretError> {
+    let failed = |problem| SecretError::Keyring { what, name: name.to_owned(), problem };
+    let text = keyring::get(name).map_err(failed)?.ok_or_else(|| failed(KeyringProblem::Missing))?;
+    usable(what, &format!("the keyring's entry {name}"), &text)
+}
+
+/// Puts a secret of 256 random bits into the keyring, to open the recovery phrase with; one that is there is read.
+///
+/// # Errors
+/// The keyring does not take or give it.
+pub fn make_keyring_entry() -> Result<Zeroizing<String>, SecretError> {
+    const WHAT: &str = "unlock secret";
+    let failed = |problem| SecretError::Keyring { what: WHAT, name: UNLOCK_ENTRY.to_owned(), problem };
+    if let Some(secret) = keyring::get(UNLOCK_ENTRY).map_err(failed)? {
+        return usable(WHAT, "the keyring", &secret);
+    }
+    let secret = random_secret()?;
+    keyring::put(UNLOCK_ENTRY, &secret).map_err(failed)?;
+    Ok(secret)
+}
+
+fn random_secret() -> Result<Zeroizing<String>, SecretError> {
+    let mut bits = Zeroizing::new([0_u8; 32]);
+    getrandom::fill(&mut *bits).map_err(SecretError::Random)?;
+    Ok(Zeroizing::new(hex::encode(*bits)))
 }
 
 fn from_env(what: &'static str, name: &str, env: &Environment) -> Result<Zeroizing<String>, SecretError> {
@@ -369,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_come_from_every_place_but_the_keyring() {
+    fn tokens_come_from_every_place() {
         let dir = tempfile::tempdir().unwrap();
         let path = file(dir.path(), "token", "abc\n", 0o644);
         let place = SecretPlace::parse(&format!("file:{}", path.display())).unwrap();
@@ -380,9 +414,6 @@ mod tests {
         let env: Environment =
             Arc::new(move |name| (name == "CREDENTIALS_DIRECTORY").then(|| directory.clone().into()));
         assert_eq!(*SecretPlace::parse("credential:token").unwrap().token(&env).unwrap(), "abc");
-        let error = SecretPlace::parse("keyring:hcfs").unwrap().token(&env).unwrap_err();
-        assert_eq!(error.code().exit().number(), 78);
-        assert!(error.hint().contains("credential:"));
     }
 
     #[test]
