@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
+use crate::StateError;
 use crate::database::{self, Attached, keep_log};
-use crate::lock::Lock;
+use crate::place::{OnDisk, Place as _};
 use crate::schema::Schema;
-use crate::{StateError, aside};
 
 pub use item::{Arrival, Brought, PartRecord, Version};
 pub use run::{ItemProblem, Run, RunFailure};
@@ -33,9 +33,9 @@ static LEDGER: Schema = Schema {
 
 /// The ledger; one process has it at a time. Calls are synchronous.
 pub struct Ledger {
-    // Before the lock: the database is closed while it is still held.
+    // Before the place: the database is closed while that is still held.
     pub(crate) connection: Connection,
-    _lock: Lock,
+    _place: OnDisk,
 }
 
 /// An opened ledger.
@@ -53,15 +53,15 @@ impl Ledger {
     /// As [`crate::Store::open`]. Damage is not an error here.
     pub fn open(path: &Path) -> Result<OpenedLedger, StateError> {
         database::check_library()?;
-        let lock = Lock::take(path)?;
-        let (connection, rebuilt) = match attach(path) {
+        let place = OnDisk::take(path)?;
+        let (connection, rebuilt) = match attach(&place) {
             Err(error) if error.is_damage() => {
-                let moved_to = aside::move_aside(path)?;
-                (attach(path)?, Some((moved_to, error.to_string())))
+                let moved_to = place.move_aside()?;
+                (attach(&place)?, Some((moved_to, error.to_string())))
             }
             attached => (attached?, None),
         };
-        Ok(OpenedLedger { ledger: Self { connection, _lock: lock }, rebuilt })
+        Ok(OpenedLedger { ledger: Self { connection, _place: place }, rebuilt })
     }
 
     /// Forgets everything about a source but the files it brought, which stay where they are.
@@ -78,8 +78,8 @@ impl Ledger {
     }
 }
 
-fn attach(path: &Path) -> Result<Connection, StateError> {
-    let Attached { connection, .. } = database::attach(path, &LEDGER, |_| Ok(()), |_| Ok(()))?;
+fn attach(place: &OnDisk) -> Result<Connection, StateError> {
+    let Attached { connection, .. } = database::attach(place, &LEDGER, |_| Ok(()), |_| Ok(()))?;
     keep_log(&connection, false)?;
     Ok(connection)
 }
