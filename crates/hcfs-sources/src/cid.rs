@@ -70,7 +70,6 @@ impl CidSource {
             tempo: &self.tempo,
             item,
             request: self.request(&item.id)?,
-            total: None,
             join_untied: self.verify != Verify::Off && !matches!(id.claim, Claim::Unknown(_)),
             verifier: (self.verify != Verify::Off).then(|| Verifier::new(id.clone())),
             classify,

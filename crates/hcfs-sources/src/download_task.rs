@@ -263,7 +263,6 @@ impl Source for DownloadTaskSource {
             tempo: &self.tempo,
             item,
             request: self.request(Request::get, &["download", &task.id, "file"])?,
-            total: None,
             join_untied: false,
             verifier: None,
             classify: transient,

@@ -125,6 +125,16 @@ impl LinkWay<'_> {
         UnixNanos(self.now.0.saturating_add(passed))
     }
 
+    /// Holds a size against the one that was announced with the link.
+    fn check_size(&self, got: u64) -> Result<(), SourceError> {
+        match self.link.size {
+            Some(expected) if expected != got => {
+                Err(SourceError::WrongSize { item: self.item.to_owned(), expected, got })
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn replace(&mut self) -> Result<Request, SourceError> {
         let now = self.now();
         self.link = self.source.link(self.item, now).await?;
@@ -147,6 +157,9 @@ impl Way for LinkWay<'_> {
         if answer::is_page(head) && !due && !(named && self.link.mime_type.is_none()) {
             said.clone_into(&mut self.page);
             return Ok(Accept::Page);
+        }
+        if let Some(length) = stage::length(head) {
+            self.check_size(length)?;
         }
         let same = self.known.is_some_and(|known| stage::is_known(head, known));
         Ok(Accept::Take { form: Form::Plain, same })
@@ -199,7 +212,6 @@ impl Source for SignedUrlSource {
             tempo: &self.tempo,
             item,
             request: request(&link),
-            total: link.size,
             join_untied: false,
             verifier: None,
             classify: transient,
@@ -214,6 +226,7 @@ impl Source for SignedUrlSource {
             stage::Outcome::All(arrived) => *arrived,
         };
         let (size, hash) = stage::sum(&arrived.sink);
+        way.check_size(size).inspect_err(|_| job.part.resume.forget_content())?;
         let verified = Verified::No("the service gives nothing to verify its files by".to_owned());
         Ok(Fetched::Done(Brought { name: arrived.name, size, validators: arrived.validators, hash, verified }))
     }

@@ -13,6 +13,7 @@ mod json;
 mod tar;
 mod writer;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -46,6 +47,8 @@ use crate::validators::Validators;
 /// The least time between two words to the watcher.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 
+/// The least time between two looks at what was written.
+const TICK: Duration = Duration::from_millis(20);
 /// How much of a page is read to find out what it says, in bytes.
 const PAGE_MAX: usize = 16 * 1024;
 
@@ -56,8 +59,6 @@ pub(crate) struct Errand<'a> {
     pub(crate) item: &'a Item,
     /// The request of the first leg; sent again for each further one.
     pub(crate) request: Request,
-    /// The length the body must have, if the service told it before.
-    pub(crate) total: Option<u64>,
     /// Whether something verifies the content, so that legs may be joined that nothing else ties.
     pub(crate) join_untied: bool,
     pub(crate) verifier: Option<Verifier>,
@@ -192,11 +193,22 @@ impl Carrier<'_, '_> {
     async fn carry(&mut self, from: u64, orders: &mpsc::Sender<Order>) -> Result<bool, Trouble> {
         let mut download = self.download(from);
         let mut went_on = false;
+        let tick = self.errand.tempo.keep.max(TICK);
         loop {
-            let event = tokio::select! {
-                biased;
-                () = self.job.cancel.cancelled() => return Err(self.stopped()),
-                event = download.next() => event,
+            let event = {
+                let mut next = pin!(download.next());
+                loop {
+                    tokio::select! {
+                        biased;
+                        () = self.job.cancel.cancelled() => return Err(self.stopped()),
+                        event = &mut next => break event,
+                        // What was written meanwhile is kept also while nothing comes.
+                        () = tokio::time::sleep(tick) => {
+                            self.tell(false);
+                            self.keep_if_marked().await?;
+                        }
+                    }
+                }
             };
             match event {
                 Ok(Some(Event::Start(leg))) => {
@@ -248,7 +260,6 @@ impl Carrier<'_, '_> {
         let earlier = Earlier { version: self.origin.version.clone(), total: self.origin.total };
         let tied = earlier.total.is_some() || earlier.version.if_range().is_some() || self.errand.join_untied;
         let mut options = DownloadOptions {
-            total: self.errand.total,
             join_untied: self.errand.join_untied,
             policy: self.errand.tempo.retry,
             ..DownloadOptions::whole(self.job.now)
@@ -423,8 +434,12 @@ pub(crate) fn is_known(head: &HeaderMap, known: &Validators) -> bool {
         (Some(_), None) | (None, Some(_)) => return false,
         (None, None) => {}
     }
-    let length = head.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    length.is_some() && length == known.size
+    length(head).is_some_and(|length| known.size == Some(length))
+}
+
+/// The length an answer announces.
+pub(crate) fn length(head: &HeaderMap) -> Option<u64> {
+    head.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The hash and size of what arrived.

@@ -243,7 +243,6 @@ impl Source for StorageFileSource {
             tempo: &self.tempo,
             item,
             request: self.request(Some(&item.id), &[])?,
-            total: None,
             join_untied: false,
             verifier: None,
             classify: transient,

@@ -83,7 +83,6 @@ impl Source for UrlSource {
             client: &self.client,
             tempo: &self.tempo,
             item: &shown,
-            total: None,
             join_untied: false,
             verifier: None,
             classify: transient,

@@ -33,9 +33,12 @@ fn vectors() -> Vectors {
     serde_json::from_str(include_str!("../../tests/vectors/unixfs.json")).unwrap()
 }
 
-/// The file the generator's note describes.
+/// The file the generator's note describes. It repeats itself after 16 MiB.
 fn pattern(size: usize) -> Vec<u8> {
-    (0..size).map(|at| (at + 7 * (at / 256) + 13 * (at / 65536)).to_le_bytes()[0]).collect()
+    const PERIOD: usize = 1 << 24;
+    let period: Vec<u8> =
+        (0..size.min(PERIOD)).map(|at| (at + 7 * (at / 256) + 13 * (at / 65536)).to_le_bytes()[0]).collect();
+    period.iter().copied().cycle().take(size).collect()
 }
 
 fn leaf_of(importer: &str) -> Leaf {
