@@ -45,8 +45,11 @@ struct Service {
     /// Tasks that are there before one is started.
     before: Vec<String>,
     states: Vec<(&'static str, &'static str)>,
-    file: Box<dyn Fn(&Seen, usize) -> Vec<Step> + Send + Sync>,
+    file: File,
 }
+
+/// Answers each request for the file.
+type File = Box<dyn Fn(&Seen, usize) -> Vec<Step> + Send + Sync>;
 
 #[derive(Default)]
 struct Count {
