@@ -108,7 +108,12 @@ impl CidSource {
             }
             Settled::Unknown(sink, unpacked, reason) => (sink, unpacked, Verified::No(reason)),
         };
-        let inner = unpacked.filter(|_| !arrived.named).and_then(|name| name::safe_name(&name));
+        // The answer's type is that of the archive.
+        let inner = match (plain, unpacked) {
+            _ if arrived.named => None,
+            (true, None) => None,
+            (_, unpacked) => Some(unpacked.and_then(|name| name::safe_name(&name)).unwrap_or_else(item_id)),
+        };
         let (size, hash) = stage::sum(&sink);
         let validators = crate::validators::Validators { size: Some(size), ..arrived.validators };
         Ok(Brought { name: inner.unwrap_or(arrived.name), size, validators, hash, verified })

@@ -155,6 +155,7 @@ async fn an_archive_as_nodes_send_it_is_unpacked() {
     for verify in [Verify::Required, Verify::WhenPossible, Verify::Off] {
         let (brought, bytes) = fetch(&*source(&server, &[], verify), &cid).await.unwrap();
         assert!(bytes == content && (verify == Verify::Off || brought.verified == Verified::Yes));
+        assert_eq!(brought.name, cid, "the type is that of the archive");
     }
     // Under another name the archive is looked into when it is not the content itself.
     let server = serving("", archive(&[("report.pdf", &content)])).await;
