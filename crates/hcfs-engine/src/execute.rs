@@ -80,7 +80,28 @@ impl Session {
                 StageKind::Transfer => self.side_by_side(stage, &renamed).await?,
             }
         }
+        self.tell_overruled(plan)?;
         Ok(true)
+    }
+
+    /// Tells of the deletions that an edit on the other side overruled: the file is there, and somebody deleted it.
+    fn tell_overruled(&mut self, plan: &Plan) -> Result<(), Stop> {
+        let mut events = Vec::new();
+        for Conflict { path, kind, resolution, .. } in &plan.conflicts {
+            let text = match (kind, resolution) {
+                (ConflictKind::ModifiedHereDeletedThere, Resolution::KeepLocal) => {
+                    "deleted on the server, and changed here: the change is kept"
+                }
+                (ConflictKind::DeletedHereModifiedThere, Resolution::AcceptRemote) => {
+                    "deleted here, and changed on the server: the change is kept"
+                }
+                _ => continue,
+            };
+            if self.store.row(path).map_err(Stop::state)?.is_agreed() {
+                events.push(event(self.clock.now(), EventKind::Conflict, path, text.to_owned()));
+            }
+        }
+        self.record(&[], events)
     }
 
     /// Whether uploads wait because the account is over its quota.
