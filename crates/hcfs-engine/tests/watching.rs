@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hcfs_engine::{FolderHandle, FolderState, FolderStatus, Ground, Machine, OpenFolder, SystemClock, ThisMachine};
+use hcfs_engine::{FolderHandle, FolderState, Machine, OpenFolder, ThisMachine};
 use hcfs_fs::{Folder, Hint, RescanReason, Watch, WatchError};
 use hcfs_model::{ProblemCode, RelPath};
-use hcfs_state::{Identity, Store};
-use kit::{Device, folder, owner, server};
+use kit::ground::{on_a_thread, open, until};
+use kit::{Device, folder, server};
 
 type Wake = Box<dyn Fn() + Send>;
 
@@ -69,39 +69,6 @@ impl Machine for Told {
     }
 }
 
-/// A folder on such a machine, not yet kept in step.
-async fn open(machine: &Arc<Told>, device: &mut Device) -> (FolderHandle, OpenFolder) {
-    device.stop().await;
-    let spec = device.spec();
-    let identity = Identity { account: owner().account, folder: folder() };
-    let ground = Ground {
-        database: Store::open(&spec.database, &identity).unwrap(),
-        disk: Arc::new(Folder::disk(&spec.root, &[]).unwrap()),
-        remote: Arc::new(device.remote.clone()),
-        clock: Arc::new(SystemClock),
-        machine: Arc::clone(machine) as Arc<dyn Machine>,
-    };
-    hcfs_engine::open(spec, owner(), ground).unwrap()
-}
-
-/// The same on a thread of its own.
-async fn on(machine: &Arc<Told>, device: &mut Device) -> FolderHandle {
-    let (handle, open) = open(machine, device).await;
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let ended = runtime.block_on(open.live()).unwrap();
-        drop(runtime);
-        ended.close();
-    });
-    handle
-}
-
-async fn until(handle: &FolderHandle, wanted: impl FnMut(&Arc<FolderStatus>) -> bool) -> Arc<FolderStatus> {
-    let mut status = handle.status();
-    let found = tokio::time::timeout(Duration::from_secs(30), status.wait_for(wanted)).await;
-    found.unwrap().unwrap().clone()
-}
-
 #[tokio::test]
 async fn a_watch_limit_is_told_with_the_setting_and_left_when_it_is_raised() {
     let server = server();
@@ -109,7 +76,7 @@ async fn a_watch_limit_is_told_with_the_setting_and_left_when_it_is_raised() {
     a.settle().await;
     let machine = Arc::new(Told::default());
     machine.is_limited.store(true, Ordering::SeqCst);
-    let handle = on(&machine, &mut a).await;
+    let handle = on_a_thread(open(&mut a, None, Arc::clone(&machine) as _).await);
     // What happens before the limit is told is found by the look at everything that follows.
     a.write("file", "1");
     let status = until(&handle, |status| status.synced_files == 1 && !status.problems.is_empty()).await;
@@ -150,7 +117,7 @@ async fn lost_events_lead_to_a_look_at_everything() {
     let server = server();
     let mut a = Device::new("a", &server);
     let machine = Arc::new(Told::default());
-    let opened = open(&machine, &mut a).await;
+    let opened = open(&mut a, None, Arc::clone(&machine) as _).await;
     beside(opened, async |handle| {
         assert_eq!(handle.sync().await.unwrap().state, FolderState::Idle);
         a.write("unseen", "1");
@@ -168,7 +135,7 @@ async fn a_folder_that_cannot_be_watched_is_looked_at_from_time_to_time_and_watc
     let mut a = Device::new("a", &server);
     let machine = Arc::new(Told::default());
     machine.is_limited.store(true, Ordering::SeqCst);
-    let opened = open(&machine, &mut a).await;
+    let opened = open(&mut a, None, Arc::clone(&machine) as _).await;
     beside(opened, async |handle| {
         handle.status().wait_for(|status| !status.problems.is_empty()).await.unwrap();
         handle.sync().await.unwrap();
@@ -191,7 +158,7 @@ async fn an_event_for_something_already_gone_is_harmless() {
     a.write("file", "1");
     a.settle().await;
     let machine = Arc::new(Told::default());
-    let handle = on(&machine, &mut a).await;
+    let handle = on_a_thread(open(&mut a, None, Arc::clone(&machine) as _).await);
     assert_eq!(handle.sync().await.unwrap().state, FolderState::Idle);
     for hint in [
         Hint::Touched(RelPath::new("never").unwrap()),

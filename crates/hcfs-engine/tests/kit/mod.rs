@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test program uses its part")]
 
+pub(crate) mod ground;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
