@@ -116,6 +116,108 @@ async fn a_kept_copy_ends_as_it_is_resolved() {
     }
 }
 
+/// Two devices whose second keeps its version of "new" as a copy.
+async fn with_a_copy(server: &MemoryServer) -> (Device, Device, String) {
+    let (a, mut b) = (Device::new("a", server), Device::new("b", server));
+    b.stop().await;
+    server.set_now(1_000_000);
+    a.write("new", "from a");
+    b.write("new", "from b, longer");
+    a.settle().await;
+    b.start();
+    assert_eq!(b.sync().await.conflicts, 1);
+    let copy = b.tree().into_keys().find(|name| name.contains("conflict")).unwrap();
+    (a, b, copy)
+}
+
+#[tokio::test]
+async fn a_conflict_shows_both_sides_with_size_time_and_device() {
+    let server = server();
+    let (_a, b, copy) = with_a_copy(&server).await;
+    let open = b.handle().conflicts().await.unwrap();
+    let [conflict] = open.as_slice() else { panic!("{open:#?}") };
+    assert_eq!((conflict.path.as_str(), conflict.copy.as_ref().unwrap().as_str()), ("new", copy.as_str()));
+    let here = conflict.local.as_ref().unwrap();
+    let changed = std::fs::metadata(b.root().join(&copy)).unwrap().modified().unwrap();
+    let changed = i64::try_from(changed.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos()).unwrap();
+    assert_eq!((here.size, here.at.unwrap().0, here.device.as_deref()), (14, changed, Some("b")));
+    let there = conflict.remote.as_ref().unwrap();
+    assert_eq!((there.size, there.at.unwrap().seconds()), (6, 1_000_000));
+}
+
+#[tokio::test]
+async fn a_skipped_conflict_is_not_asked_again_and_can_still_be_resolved() {
+    for is_copy in [true, false] {
+        let server = server();
+        let (a, mut b) = if is_copy {
+            let (a, b, _) = with_a_copy(&server).await;
+            (a, b)
+        } else {
+            conflicting(&server).await
+        };
+        resolve(&b, Resolution::Skip).await;
+        for _ in 0..2 {
+            let open = b.handle().conflicts().await.unwrap();
+            assert_eq!(open.iter().map(|one| one.is_skipped).collect::<Vec<_>>(), [true], "{is_copy}");
+            b.restart().await;
+            assert_eq!(b.sync().await.conflicts, 1);
+        }
+        let status = resolve(&b, Resolution::KeepLocal).await;
+        assert_eq!((status.state, status.conflicts), (FolderState::Idle, 0), "{is_copy}: {status:#?}");
+        a.settle().await;
+        assert_eq!(a.tree(), b.tree());
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_asked_twice_after_an_answer_and_both_sides_moving_on() {
+    for way in [Resolution::KeepLocal, Resolution::AcceptRemote, Resolution::KeepBoth] {
+        let server = server();
+        let (a, mut b, copy) = with_a_copy(&server).await;
+        resolve(&b, way).await;
+        a.settle().await;
+        a.write("new", "a goes on");
+        a.settle().await;
+        b.settle().await;
+        b.write("new", "b goes on");
+        b.restart().await;
+        b.settle().await;
+        assert!(b.handle().conflicts().await.unwrap().is_empty(), "{way:?}");
+        a.settle().await;
+        assert_eq!(a.tree(), b.tree(), "{way:?}");
+        assert_eq!(b.root().join(&copy).exists(), way == Resolution::KeepBoth, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_open_conflict_stays_one_question_while_both_sides_move_on() {
+    let server = server();
+    let (a, mut b, copy) = with_a_copy(&server).await;
+    let id = b.handle().conflicts().await.unwrap()[0].id;
+    a.write("new", "a goes on");
+    a.settle().await;
+    b.write(&copy, "b goes on in its copy");
+    b.sync().await;
+    b.restart().await;
+    b.sync().await;
+    let open = b.handle().conflicts().await.unwrap();
+    assert_eq!(open.iter().map(|one| one.id).collect::<Vec<_>>(), [id]);
+    // The copy as it is now takes the name, and what stood there is in the trash.
+    let status = resolve(&b, Resolution::KeepLocal).await;
+    assert_eq!((status.state, status.conflicts), (FolderState::Idle, 0), "{status:#?}");
+    assert_eq!(contents(&b), ["b goes on in its copy"]);
+    assert!(b.trash().iter().any(|(_, content)| content == b"a goes on"));
+
+    // One that nobody put aside: other versions are one other question, not one more.
+    let server = kit::server();
+    let (a, b) = conflicting(&server).await;
+    a.write("file", "a goes on");
+    b.write("file", "b goes on");
+    a.settle().await;
+    b.sync().await;
+    assert_eq!(b.handle().conflicts().await.unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn a_copy_that_is_removed_by_hand_ends_its_conflict() {
     let server = server();
