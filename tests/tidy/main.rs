@@ -1,6 +1,8 @@
 //! What the house asks of every room: floors, sizes, habits.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
 
+mod cases;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
