@@ -73,7 +73,8 @@ fn every_case_is_listed_and_every_test_it_names_exists() {
             let place = if file.starts_with("tests/") { root.join(file) } else { root.join("crates").join(file) };
             let text = std::fs::read_to_string(&place).unwrap_or_else(|error| panic!("{file}: {error}"));
             let at = text.find(&format!("fn {name}(")).unwrap_or_else(|| panic!("{test} is not there"));
-            let attribute = text[..at].lines().rev().find(|line| line.trim_start().starts_with('#')).unwrap_or_default();
+            let attribute =
+                text[..at].lines().rev().find(|line| line.trim_start().starts_with('#')).unwrap_or_default();
             assert!(attribute.contains("test"), "{test} is no test");
         }
     }

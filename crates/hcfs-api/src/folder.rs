@@ -272,8 +272,8 @@ pub struct ConflictSide {
 pub struct Hold {
     /// Its number within the folder.
     pub id: u64,
-    /// The kind, in snake case: `mass_deletion_here`, `mass_deletion_there`, `empty_listing`, `unknown_folder`, `rollback`,
-    /// `equivocation`, `root_missing`, `root_empty`, `root_replaced`.
+    /// The kind, in snake case: `mass_deletion_here`, `mass_deletion_there`, `unknown_folder`, `rollback`, `equivocation`,
+    /// `root_missing`, `root_empty`, `root_replaced`.
     pub kind: String,
     /// The top-level directory it concerns; absent for the whole folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]

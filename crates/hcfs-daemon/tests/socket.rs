@@ -13,7 +13,7 @@ mod machine;
 
 use bytes::Bytes;
 use hcfs_api::{
-    Emptied, ErrorCode, Explanation, Folder, FolderDetail, FolderState, History, LogEvent, Page, Plan, Problem,
+    Emptied, ErrorCode, Explanation, Folder, FolderDetail, FolderState, History, Hold, LogEvent, Page, Plan, Problem,
     RemoteFile, Restored, Status, SyncReply, TrashedFile, routes,
 };
 use http_body_util::{BodyExt as _, Full};
@@ -279,5 +279,36 @@ async fn what_was_displaced_is_listed_explained_and_brought_back() {
     assert!(page.items.is_empty());
     let wrong = client.refused(Method::GET, &routes::explain("docs", "../x"), "").await;
     assert_eq!(wrong.code, ErrorCode::BadRequest);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_root_is_a_hold_from_the_start_and_is_settled_through_the_socket() {
+    let machine = Machine::with_folder();
+    machine.write("a.txt", "alpha");
+    let running = machine.start().await;
+    idle(&running).await;
+    running.stop().await;
+    std::fs::remove_dir_all(machine.root()).unwrap();
+
+    // The daemon is started while the directory is missing.
+    let running = machine.start().await;
+    let client = machine.client();
+    let status = until(&running, "halted", |status| status.folders[0].state == FolderState::Halted).await;
+    let trouble = status.folders[0].trouble.clone().unwrap();
+    assert_eq!((trouble.code, status.folders[0].counts.holds), (ErrorCode::BadFolder, 1));
+    assert!(trouble.hint.contains("hcfs holds"), "{trouble:?}");
+    let holds: Page<Hold> = client.get(&routes::holds("docs", 0, 10)).await;
+    let [hold] = holds.items.as_slice() else { panic!("{holds:?}") };
+    assert_eq!(
+        (hold.kind.as_str(), hold.count, hold.examples.as_slice()),
+        ("root_missing", 1, &["a.txt".to_owned()][..])
+    );
+    let unknown = client.refused(Method::POST, &routes::hold("docs", 99), r#"{"accept": false}"#).await;
+    assert_eq!(unknown.code, ErrorCode::NotFound);
+
+    client.done(Method::POST, &routes::hold("docs", hold.id), r#"{"accept": false}"#).await;
+    idle(&running).await;
+    assert_eq!(std::fs::read(machine.root().join("a.txt")).unwrap(), b"alpha");
     running.stop().await;
 }

@@ -46,12 +46,14 @@ pub struct ConflictSide {
     pub device: Option<String>,
 }
 
-/// Deletions, or versions that cannot be trusted, that wait for the user.
+/// Something that waits for the user: deletions, versions that cannot be trusted, a folder that is not where, or what, it
+/// was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenHold {
     /// Its number within the folder.
     pub id: u64,
-    /// The kind, in snake case: `mass_deletion_here`, `mass_deletion_there`, `rollback`, `equivocation`.
+    /// The kind, in snake case: `mass_deletion_here`, `mass_deletion_there`, `unknown_folder`, `rollback`, `equivocation`,
+    /// `root_missing`, `root_empty`, `root_replaced`.
     pub kind: String,
     /// The top-level directory it concerns; `None` for the whole folder.
     pub scope: Option<String>,
@@ -328,10 +330,11 @@ impl FolderHandle {
     }
 
     /// Lets held deletions happen (`accept`), or brings the files back on the side that lost them. Versions that
-    /// contradict what was seen before are taken, or replaced by what is here.
+    /// contradict what was seen before are taken, or replaced by what is here. A folder the server forgot is made known
+    /// to it again either way; of a lost root, what stands there now is taken as the folder either way.
     ///
     /// # Errors
-    /// No such hold.
+    /// No such hold; a root that cannot be taken as it is.
     pub async fn settle_hold(&self, id: u64, accept: bool) -> Result<(), CommandError> {
         self.ask(|reply| Command::SettleHold { id, accept, reply }).await?
     }

@@ -190,6 +190,18 @@ async fn nothing_is_asked_twice_after_an_answer_and_both_sides_moving_on() {
 }
 
 #[tokio::test]
+async fn an_answer_takes_the_copy_as_it_is_at_that_moment() {
+    let server = server();
+    let (a, b, copy) = with_a_copy(&server).await;
+    let id = b.handle().conflicts().await.unwrap()[0].id;
+    b.write(&copy, "edited a moment ago, longer than before");
+    b.handle().resolve(id, Resolution::KeepLocal).await.unwrap();
+    b.settle().await;
+    a.settle().await;
+    assert_eq!(contents(&a), ["edited a moment ago, longer than before"]);
+}
+
+#[tokio::test]
 async fn an_open_conflict_stays_one_question_while_both_sides_move_on() {
     let server = server();
     let (a, mut b, copy) = with_a_copy(&server).await;

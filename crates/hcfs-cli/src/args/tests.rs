@@ -382,3 +382,19 @@ fn options_of_every_command_may_stand_behind_it() {
 fn the_help_of_the_program() {
     insta::assert_snapshot!(Invocation::command().term_width(100).render_help());
 }
+
+#[test]
+fn every_command_of_the_guide_to_getting_things_back_exists() {
+    let guide = include_str!("../../../hcfs/docs/recovery.md");
+    let lines = guide.lines().filter_map(|line| line.strip_prefix("hcfs "));
+    let quoted = guide.split('`').skip(1).step_by(2).filter_map(|text| text.strip_prefix("hcfs "));
+    let mut commands = 0;
+    for line in lines.chain(quoted) {
+        let line = line.split(" #").next().unwrap().replace("SS58", ACCOUNT).replace("NAME", "docs");
+        // What a table completes in its cells.
+        let line = line.replace("report.odt …", "report.odt skip").replace("ID", "7");
+        read(line.trim()).unwrap_or_else(|stop| panic!("{line}: {}", stop.message()));
+        commands += 1;
+    }
+    assert!(commands > 12, "{commands}");
+}

@@ -119,6 +119,7 @@ pub fn hold_question(hold: &Hold, look: Look) -> String {
 pub fn hold_asked(hold: &Hold) -> (String, String) {
     let what = match hold.kind.as_str() {
         "rollback" | "equivocation" => format!("take {} as the server lists them", many(hold.count, "file")),
+        "root_replaced" => "take the directory as it is".to_owned(),
         _ => format!("let {} happen", many(hold.count, "deletion")),
     };
     let mut question = what.clone();
@@ -128,17 +129,18 @@ pub fn hold_asked(hold: &Hold) -> (String, String) {
 
 fn held(hold: &Hold) -> String {
     let files = format!("{} of {}", count(hold.count), many(hold.of, "file"));
+    let all = many(hold.count, "file");
     let scope = hold.scope.as_ref().map(|scope| format!(" in \"{}\"", plain(scope))).unwrap_or_default();
     match hold.kind.as_str() {
         "mass_deletion_here" => format!("{files}{scope} deleted here, not yet on the server"),
         "mass_deletion_there" => format!("{files}{scope} deleted on the server, not yet here"),
-        "unknown_folder" => format!("the server does not know the folder any more; {files} would be deleted here"),
+        "unknown_folder" => format!("the server does not know the folder any more; {all} would be deleted here"),
         "rollback" => format!("{files} listed in an older version than before"),
         "equivocation" => format!("{files} listed in another version of the same number than before"),
-        "root_missing" => format!("the directory is missing; {files} would be deleted on the server"),
-        "root_empty" => format!("the directory is empty; {files} would be deleted on the server"),
+        "root_missing" => format!("the directory is missing; {all} would be deleted on the server"),
+        "root_empty" => format!("the directory is empty; {all} would be deleted on the server"),
         "root_replaced" => {
-            format!("another directory stands there; of {files}, those it lacks would be deleted on the server")
+            format!("another directory stands there; what it lacks of {all} would be deleted on the server")
         }
         other => format!("{files}{scope} to be deleted ({})", plain(other)),
     }

@@ -187,6 +187,29 @@ fn lists_of_what_is_wrong() {
 }
 
 #[test]
+fn every_kind_of_hold_says_what_would_happen() {
+    let said: Vec<String> = [
+        "mass_deletion_here",
+        "mass_deletion_there",
+        "unknown_folder",
+        "rollback",
+        "equivocation",
+        "root_missing",
+        "root_empty",
+        "root_replaced",
+        "of a newer daemon",
+    ]
+    .into_iter()
+    .map(|kind| {
+        let scope = kind.starts_with("mass").then(|| "photos".to_owned());
+        let hold = Hold { id: 1, kind: kind.into(), scope, count: 30, of: 40, examples: vec![], at: NOW };
+        hold_question(&hold, PIPE) + &hold_asked(&hold).1 + "\n"
+    })
+    .collect();
+    assert_snapshot!(said.concat());
+}
+
+#[test]
 fn a_plan() {
     assert_snapshot!(plan("documents", &samples::plan(), WIDE));
     assert_snapshot!(plan("documents", &samples::empty_plan(), WIDE), @"documents: nothing to do");
