@@ -134,7 +134,8 @@ async fn forget_problem(round: &Round, item: &Item) -> Result<(), Reason> {
 }
 
 fn validators(version: &Version) -> Validators {
-    Validators { etag: version.etag.clone(), last_modified: version.last_modified.clone(), size: version.size }
+    let Version { etag, last_modified, size, mark } = version.clone();
+    Validators { etag, last_modified, size, changed: mark }
 }
 
 fn random_name() -> Result<String, Reason> {
