@@ -204,6 +204,11 @@ impl Blocked {
         self.standing.iter().cloned().chain(listed).chain(waiting).collect()
     }
 
+    /// Whether the last listing had rows that cannot be used.
+    pub(crate) fn has_listed(&self) -> bool {
+        !self.there.is_empty()
+    }
+
     /// What is wrong with a path, else with the nearest directory above it.
     pub(crate) fn problem_of(&self, path: &RelPath) -> Option<Problem> {
         let problems = self.problems();

@@ -298,6 +298,7 @@ impl Session {
                 self.blocked.moved(path, keeps_changing(path), self.seed);
             }
             Failure::MovedThere => {
+                self.feed.expect_news();
                 self.wants.remote();
                 self.blocked.moved(path, keeps_changing(path), self.seed);
             }
@@ -309,6 +310,7 @@ impl Session {
                 tracing::debug!(%path, code = %problem.code, "an action failed");
                 if problem.code == ProblemCode::RemoteMissing {
                     // Mostly it was deleted since it was listed.
+                    self.feed.expect_news();
                     self.wants.remote();
                 }
                 self.blocked.fail(path, problem, self.seed);

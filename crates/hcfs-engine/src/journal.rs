@@ -22,6 +22,9 @@ impl Session {
         }
         let kept: Vec<hcfs_state::Event> = events.iter().map(kept).collect();
         self.store.settle(settled, &kept).map_err(Stop::state)?;
+        if !settled.is_empty() {
+            self.feed.outdate();
+        }
         self.publish(events);
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::blocked::Blocked;
 use crate::board::Board;
 use crate::handle::{Command, CommandError};
 use crate::machine::Machine;
+use crate::observe::Feed;
 use crate::placing::Placing;
 use crate::spec::{Clock, FolderSpec, Owner};
 use crate::status::{Event, EventKind, FolderState, FolderStatus};
@@ -117,6 +118,7 @@ pub(crate) struct Session {
     /// Cycles that ended since somebody waits for the end.
     pub(crate) cycles_waited: u32,
     pub(crate) timers: Timers,
+    pub(crate) feed: Feed,
     pub(crate) paused: bool,
     /// A command is carried out, which a pause does not break off.
     pub(crate) commanded: bool,
@@ -125,7 +127,7 @@ pub(crate) struct Session {
 
 /// When the session looks by itself.
 pub(crate) struct Timers {
-    next_poll: Instant,
+    pub(crate) next_poll: Instant,
     next_full_scan: Instant,
     last_full_scan: Option<Instant>,
     next_prune: Instant,
@@ -223,6 +225,7 @@ impl Session {
         for path in self.board.clear() {
             self.wants.below(path);
         }
+        self.feed.outdate();
         self.wants.remote();
         self.wants.plan();
     }
@@ -239,11 +242,17 @@ impl Session {
 
     /// Waits for a command, a hint or the next time to look.
     async fn wait(&mut self) {
+        if self.paused || self.timers.not_before.is_some() {
+            self.feed.hang_up();
+        } else {
+            self.feed.wait(&self.remote, self.spec.folder_hash());
+        }
         let deadline = self.next_look();
         tokio::select! {
             biased;
             command = self.commands.recv() => self.take(command),
             () = self.bell.notified() => self.heed(),
+            answer = self.feed.answered() => self.heed_feed(answer),
             () = tokio::time::sleep_until(deadline), if !self.paused => self.look_again(),
         }
     }
@@ -254,6 +263,7 @@ impl Session {
         let look = self.timers.next_watch.map_or(look, |watch| look.min(watch));
         let look = self.blocked.next_try().map_or(look, |retry| look.min(retry));
         let look = self.over_quota_until.map_or(look, |until| look.min(until));
+        let look = self.feed.next_try().map_or(look, |retry| look.min(retry));
         match self.timers.not_before {
             // Wanted work waits for the end of the backoff; nothing else is tried before it either.
             Some(until) if self.wants.any() => until,
@@ -300,11 +310,6 @@ impl Session {
         if self.timers.trash > self.spec.trash_bytes {
             self.timers.next_prune = Instant::now();
         }
-    }
-
-    /// Says that the server has just been asked.
-    pub(crate) fn polled(&mut self) {
-        self.timers.next_poll = Instant::now() + Duration::from_secs(self.spec.poll_seconds.max(1));
     }
 
     /// Says that the whole folder has just been looked at.
@@ -407,6 +412,7 @@ impl Session {
             Some(Command::Scan { full }) => {
                 self.look_now();
                 if full {
+                    self.wants.listing();
                     self.try_all_now();
                     self.watch_again();
                 }
@@ -424,6 +430,7 @@ impl Session {
             }
             Some(Command::Sync(reply)) => {
                 self.look_now();
+                self.wants.listing();
                 self.try_all_now();
                 if self.syncs.is_empty() {
                     self.cycles_waited = 0;

@@ -14,6 +14,7 @@ use crate::blocked::Blocked;
 use crate::board::Board;
 use crate::handle::FolderHandle;
 use crate::machine::{Ground, Machine, ThisMachine};
+use crate::observe::Feed;
 use crate::root::known_root;
 use crate::session::{Session, Timers};
 use crate::spec::{Clock, FolderSpec, Owner};
@@ -192,6 +193,7 @@ pub fn open(spec: FolderSpec, owner: Owner, ground: Ground) -> Result<(FolderHan
         syncs: Vec::new(),
         cycles_waited: 0,
         timers: Timers::new(seed),
+        feed: Feed::new(seed),
         paused: false,
         commanded: false,
         stopping: false,
@@ -226,7 +228,8 @@ impl Session {
     /// Goes on over a fresh database in place of a damaged one: the folder and the server are read again.
     fn rebuild(self, damage: &StateError) -> Result<Self, StartError> {
         let opened = self.store.rebuild(damage)?;
-        let mut session = Self { store: opened.store, wants: Wants::all(), watcher: None, ..self };
+        let feed = Feed::new(self.seed);
+        let mut session = Self { store: opened.store, wants: Wants::all(), watcher: None, feed, ..self };
         if !session.folder.is_absent() {
             remember(&mut session.store, &session.folder, &session.spec, &*session.machine)?;
         }

@@ -34,6 +34,7 @@ impl Scope {
 pub(crate) struct Wants {
     here: Scope,
     there: bool,
+    listing: bool,
     plan: bool,
     moved: Vec<(RelPath, RelPath)>,
 }
@@ -41,7 +42,7 @@ pub(crate) struct Wants {
 impl Wants {
     /// Everything: what a session starts with.
     pub(crate) fn all() -> Self {
-        Self { here: Scope::Everything, there: true, plan: true, moved: Vec::new() }
+        Self { here: Scope::Everything, there: true, listing: true, plan: true, moved: Vec::new() }
     }
 
     /// Whether there is anything to do.
@@ -52,6 +53,22 @@ impl Wants {
     /// The server is to be asked.
     pub(crate) fn remote(&mut self) {
         self.there = true;
+    }
+
+    /// The server is to be asked for all it has, whatever its feed says.
+    pub(crate) fn listing(&mut self) {
+        self.there = true;
+        self.listing = true;
+    }
+
+    /// Whether all the server has is to be asked for.
+    pub(crate) fn is_listing(&self) -> bool {
+        self.listing
+    }
+
+    /// All the server has was asked for.
+    pub(crate) fn listed(&mut self) {
+        self.listing = false;
     }
 
     /// The planner is to run, even if nothing moved.

@@ -29,7 +29,7 @@ pub use error::{RemoteError, RemoteErrorKind};
 pub use hcfs_http::{BaseUrl, Client, ClientConfig, ConnectFailure, RateLimit};
 pub use hcfs_wire::{
     BatchLimits, BrokenRow, ErrorCode, Health, Manifest, Rename, RenameFailure, RenameFiles, RenameReason, Renamed,
-    SessionId, SessionOpen, SessionState, SessionStatus, StateTag as ListingTag, UploadSource, rename_text,
+    SessionId, SessionOpen, SessionState, SessionStatus, StateTag as ListingTag, UploadSource, capability, rename_text,
     upload_text,
 };
 pub use listing::{Listing, list_all};

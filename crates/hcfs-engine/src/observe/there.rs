@@ -2,24 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use hcfs_crypto::sealed_path;
 use hcfs_model::{FileId, Problem, ProblemCode, RelPath, RemoteEntry, UnixNanos};
-use hcfs_remote::{FileRow, ListedFile, Listing, ListingTag, Remote, RemoteError};
+use hcfs_remote::{
+    BatchBlob, FileRow, ListedFile, Listing, ListingTag, Remote, RemoteError, RemoteErrorKind, WantedBlob,
+};
 use hcfs_state::{RemoteUpdate, Suspicion};
+use tokio::time::Instant;
 
 use crate::session::{Session, Stop};
 use crate::status::FolderState;
 
 /// Of how many new versions it is remembered when the server stored them: for the conflicts they may be part of.
-const STORED_MAX: usize = 10_000;
+pub(super) const STORED_MAX: usize = 10_000;
 
 /// How many vanished files are asked for at once.
 const PROBES: usize = 16;
 
+/// How long after its last listing the whole server side is read again where a feed tells of changes: its word is a hint.
+const LISTING: Duration = Duration::from_secs(30 * 60);
+
 impl Session {
-    /// Asks the server what it has, and records it. One request if nothing changed.
+    /// Asks the server what it has, and records it: what its feed tells, or, where there is none and from time to time,
+    /// what it lists. One request if nothing changed.
     ///
     /// # Errors
     /// The server or the database cannot be used, or a command breaks it off; then it is asked again next time.
@@ -27,11 +35,21 @@ impl Session {
         if !self.wants.take_remote() {
             return Ok(());
         }
-        let result = self.list().await;
+        let result = self.look_at_server().await;
         if result.is_err() {
             self.wants.remote();
         }
         result
+    }
+
+    async fn look_at_server(&mut self) -> Result<(), Stop> {
+        // What is wrong with rows is told by listings alone.
+        let lists = self.wants.is_listing() || self.is_listing_due() || self.blocked.has_listed();
+        if lists || !self.catch_up().await? {
+            self.list().await?;
+            self.wants.listed();
+        }
+        Ok(())
     }
 
     async fn list(&mut self) -> Result<(), Stop> {
@@ -39,15 +57,18 @@ impl Session {
             self.make_known().await?;
             self.registered = true;
         }
+        let stand = self.stand_of_feed().await?;
         let tag = self.store.listing_tag().map_err(Stop::state)?.and_then(|tag| ListingTag::from_text(&tag).ok());
         let (remote, folder) = (Arc::clone(&self.remote), self.spec.folder_hash());
         let listing = self.attend(async move { hcfs_remote::list_all(&*remote, folder, tag.as_ref()).await }).await?;
         let listing = listing.map_err(|error| Stop::remote(&error))?;
-        self.polled();
+        let anew = listing != Listing::Unchanged;
         if let Listing::Complete { rows, tag, .. } = listing {
             self.board.update(|status| status.state = FolderState::Scanning);
             self.record_listing(rows, tag).await?;
         }
+        self.listed_from(stand, anew);
+        self.polled();
         Ok(())
     }
 
@@ -81,7 +102,7 @@ impl Session {
     }
 
     /// Of versions that are in step nobody asks any more when they were stored.
-    fn forget_stored(&mut self) -> Result<(), Stop> {
+    pub(super) fn forget_stored(&mut self) -> Result<(), Stop> {
         let mut open = BTreeMap::new();
         for (path, at) in std::mem::take(&mut self.stored_at) {
             if open.len() < STORED_MAX && !self.store.row(&path).map_err(Stop::state)?.is_agreed() {
@@ -115,35 +136,85 @@ impl Session {
         Ok(folders.map_err(|error| Stop::remote(&error))?.iter().any(|known| known.folder == folder))
     }
 
+    /// Says that the server is known to tell everything as of now.
+    pub(crate) fn polled(&mut self) {
+        let pause = if self.feed.is_live() { self.poll_pause().max(LISTING) } else { self.poll_pause() };
+        self.timers.next_poll = Instant::now() + pause;
+    }
+
+    /// Has the server asked as often as where nothing tells of changes.
+    pub(crate) fn poll_soon(&mut self) {
+        self.timers.next_poll = self.timers.next_poll.min(Instant::now() + self.poll_pause());
+    }
+
+    /// Whether it is time to read the whole server side.
+    pub(crate) fn is_listing_due(&self) -> bool {
+        Instant::now() >= self.timers.next_poll
+    }
+
+    fn poll_pause(&self) -> Duration {
+        Duration::from_secs(self.spec.poll_seconds.max(1))
+    }
+
     /// The paths of those files that the server itself says it does not have, and whether that settled all of them. A row
     /// that is only missing from the listing is not gone.
-    async fn prove_absence(&mut self, vanished: Vec<(FileId, RelPath)>) -> Result<(Vec<RelPath>, bool), Stop> {
+    pub(super) async fn prove_absence(
+        &mut self,
+        vanished: Vec<(FileId, RelPath)>,
+    ) -> Result<(Vec<RelPath>, bool), Stop> {
+        let batch = if vanished.len() > 1 { self.download_batch().await? } else { 1 };
         let folder = self.spec.folder_hash();
         let remote = Arc::clone(&self.remote);
-        let probes = vanished.into_iter().map(|(id, path)| probe(Arc::clone(&remote), folder, id, path));
-        let mut probes = futures_util::stream::iter(probes).buffered(PROBES);
+        let questions = vanished.chunks(batch).map(|some| ask(Arc::clone(&remote), folder, some.to_vec()));
+        let questions: Vec<_> = questions.collect();
+        let mut answers = futures_util::stream::iter(questions).buffered(PROBES);
         let (mut gone, mut is_proven) = (Vec::new(), true);
-        while let Some((path, answer)) = self.attend(probes.next()).await? {
-            match answer {
-                Ok(true) => gone.push(path),
-                Ok(false) => is_proven = false,
-                Err(error) if error.concerns_all() => return Err(Stop::remote(&error)),
-                Err(_) => is_proven = false,
+        while let Some(some) = self.attend(answers.next()).await? {
+            for (path, answer) in some {
+                match answer {
+                    Ok(true) => gone.push(path),
+                    Ok(false) => is_proven = false,
+                    Err(error) if error.concerns_all() => return Err(Stop::remote(&error)),
+                    Err(_) => is_proven = false,
+                }
             }
         }
         Ok((gone, is_proven))
     }
+
+    /// How many files one request can ask for.
+    async fn download_batch(&mut self) -> Result<usize, Stop> {
+        let remote = Arc::clone(&self.remote);
+        let extensions = self.attend(async move { remote.extensions().await }).await?;
+        let limits = extensions.ok().and_then(|extensions| extensions.download_batch);
+        Ok(limits.map_or(1, |limits| limits.max_entries.max(1) as usize))
+    }
 }
 
-/// Whether the server says that it does not have a file.
-async fn probe(
+/// Whether the server says, of each of some files, that it does not have it.
+async fn ask(
     remote: Arc<dyn Remote>,
     folder: hcfs_model::FolderHash,
-    id: FileId,
-    path: RelPath,
-) -> (RelPath, Result<bool, RemoteError>) {
-    let answer = remote.probe(folder, id).await;
-    (path, answer.map(|revision| revision.is_none()))
+    files: Vec<(FileId, RelPath)>,
+) -> Vec<(RelPath, Result<bool, RemoteError>)> {
+    if let [(id, path)] = &files[..] {
+        let answer = remote.probe(folder, *id).await;
+        return vec![(path.clone(), answer.map(|revision| revision.is_none()))];
+    }
+    let wanted: Vec<_> = files.iter().map(|(id, _)| WantedBlob { file: *id, expected: None }).collect();
+    let paths = files.into_iter().map(|(_, path)| path);
+    match remote.download_batch(folder, &wanted, Some(0)).await {
+        Ok(answers) => paths.zip(answers.into_iter().map(is_gone)).collect(),
+        Err(error) => paths.map(|path| (path, Err(error.clone()))).collect(),
+    }
+}
+
+fn is_gone(answer: Result<BatchBlob, RemoteError>) -> Result<bool, RemoteError> {
+    match answer {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind == RemoteErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a listing shows, row by row.
@@ -185,7 +256,7 @@ impl Seen {
         }
         let is_new = before.get(&id).is_none_or(|(_, known)| known.revision != row.entry.revision);
         if is_new && self.stored_at.len() < STORED_MAX {
-            self.stored_at.push((path.clone(), UnixNanos(row.updated_at.saturating_mul(1_000_000_000))));
+            self.stored_at.push((path.clone(), stored_at(&row)));
         }
         self.files.insert(path, row.entry);
     }
@@ -214,8 +285,13 @@ impl Seen {
     }
 }
 
+/// When the version of a row was stored.
+pub(super) fn stored_at(row: &FileRow) -> UnixNanos {
+    UnixNanos(row.updated_at.saturating_mul(1_000_000_000))
+}
+
 /// The path a row stands for, bound to its id; why there is none.
-fn usable_path(session: &Session, row: &FileRow) -> Result<RelPath, String> {
+pub(super) fn usable_path(session: &Session, row: &FileRow) -> Result<RelPath, String> {
     let id = row.entry.file_id;
     let plain = row.relative_path.as_deref().filter(|text| !text.is_empty());
     let opened = if row.encrypted_path.is_empty() {

@@ -14,8 +14,8 @@ use hcfs_crypto::phrase::MasterPhrase;
 use hcfs_engine::{FolderHandle, FolderSpec, FolderState, FolderStatus, Owner, SystemClock, start};
 use hcfs_model::{FileId, FolderHash, FolderLabel};
 use hcfs_plan::{MaxDelete, Mode, Resolution};
-use hcfs_remote::Remote;
 use hcfs_remote::memory::{MemoryRemote, MemoryServer};
+use hcfs_remote::{Remote, capability};
 pub(crate) use hcfs_testkit::{bytes, files_below};
 
 const PHRASE: &str = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
@@ -33,7 +33,20 @@ pub(crate) fn owner() -> Owner {
     Owner { account: phrase.account(), keys: Arc::new(phrase.folder_keys(&label())) }
 }
 
+/// A server whose devices look when they are told to: it has no feed.
 pub(crate) fn server() -> MemoryServer {
+    let server = MemoryServer::new(owner().account);
+    server.set_capabilities(&[
+        capability::STATE_ETAG,
+        capability::CONDITIONAL_DELETE,
+        capability::BATCH_UPLOAD,
+        capability::BATCH_DOWNLOAD,
+    ]);
+    server
+}
+
+/// A server that tells its devices of changes.
+pub(crate) fn server_with_feed() -> MemoryServer {
     MemoryServer::new(owner().account)
 }
 
@@ -64,12 +77,18 @@ impl Device {
     }
 
     pub(crate) fn by(name: &str, server: &MemoryServer, change: fn(&mut FolderSpec), way: Way) -> Self {
+        let mut device = Self { way, change, ..Self::idle(name, server) };
+        device.start();
+        device
+    }
+
+    /// A device that is not started.
+    pub(crate) fn idle(name: &str, server: &MemoryServer) -> Self {
         let place = tempfile::tempdir().unwrap();
         std::fs::create_dir(place.path().join("root")).unwrap();
         let remote = MemoryRemote::new(server);
-        let mut device = Self { name: name.to_owned(), place, remote, change, way, handle: None };
-        device.start();
-        device
+        let way: Way = Box::new(|remote| Arc::new(remote.clone()));
+        Self { name: name.to_owned(), place, remote, change: |_| {}, way, handle: None }
     }
 
     /// A device whose transfers go through when they are let.
