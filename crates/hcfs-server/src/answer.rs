@@ -2,8 +2,8 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use hcfs_model::Revision;
-use hcfs_wire::{ConflictBody, Envelope, ErrorBody, ErrorCode, ParseError, SignatureError};
+use hcfs_model::{FileId, Revision};
+use hcfs_wire::{ConflictBody, EntryAnswer, Envelope, ErrorBody, ErrorCode, ParseError, SignatureError};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
@@ -58,6 +58,18 @@ impl Failure {
     pub(crate) fn other(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let envelope = Envelope::Error(ErrorBody { error: ErrorCode::from_text(code), message: message.into() });
         Self(Box::new(Refusal { status, envelope, header: None }))
+    }
+
+    /// The same as the answer to one entry of a batch.
+    pub(crate) fn entry<T>(self, file_id: FileId) -> EntryAnswer<T> {
+        let Refusal { status, envelope, .. } = *self.0;
+        let answer = match envelope {
+            Envelope::Conflict(body) => Envelope::Conflict(body),
+            Envelope::Error(body) => Envelope::Error(body),
+            // Never made: a failure is none of these.
+            Envelope::Success(()) => Envelope::Conflict(ConflictBody::new("", None)),
+        };
+        EntryAnswer { file_id, status: status.as_u16(), answer }
     }
 
     /// Whether the same request can never succeed: the server is well, and said no.

@@ -54,7 +54,7 @@ impl Server {
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "tokens cross the network in the clear: put a proxy with TLS in front");
         }
-        let stop = CancellationToken::new();
+        let stop = stores.stopping.clone();
         let upkeep = tokio::spawn(upkeep::run(Arc::clone(&stores), true, stop.clone()));
         let task = tokio::spawn(accept(listener, Arc::clone(&stores), stop.clone()));
         tracing::info!(%address, "serving");

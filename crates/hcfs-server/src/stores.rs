@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use hcfs_wire::ErrorCode;
@@ -14,6 +16,9 @@ use crate::metadata::{Committed, MetadataError, MetadataStore, NewRevision, Outc
 use crate::place::{self, Lock};
 use crate::{Clock, Limits, ServerError, Storage};
 
+/// Batches that are received at the same time; each holds up to 8 MiB.
+const BATCHES: usize = 4;
+
 /// The two stores of a server, its limits and its clock.
 pub(crate) struct Stores {
     pub(crate) metadata: Arc<dyn MetadataStore>,
@@ -22,7 +27,11 @@ pub(crate) struct Stores {
     pub(crate) clock: Clock,
     /// Work that goes on when its client leaves.
     pub(crate) tasks: TaskTracker,
+    /// Ends with the server: what waits for something answers then.
+    pub(crate) stopping: CancellationToken,
     transfers: Arc<Semaphore>,
+    batches: Arc<Semaphore>,
+    waiters: Arc<Semaphore>,
     /// Last, so that the directory is given back after everything that writes there.
     _lock: Lock,
 }
@@ -38,14 +47,35 @@ impl Stores {
         clock: Clock,
         lock: Lock,
     ) -> Arc<Self> {
-        let transfers = Arc::new(Semaphore::new(limits.transfers));
-        Arc::new(Self { metadata, blobs, limits, clock, tasks: TaskTracker::new(), transfers, _lock: lock })
+        Arc::new(Self {
+            metadata,
+            blobs,
+            clock,
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            transfers: Arc::new(Semaphore::new(limits.transfers)),
+            batches: Arc::new(Semaphore::new(BATCHES)),
+            waiters: Arc::new(Semaphore::new(limits.connections / 2)),
+            limits,
+            _lock: lock,
+        })
     }
 
     /// Waits for the right to move a blob.
     pub(crate) async fn transfer(&self) -> Result<TransferSlot, Failure> {
         let slot = Arc::clone(&self.transfers).acquire_owned().await;
         slot.map_err(|_| Failure::new(ErrorCode::Unavailable, "the server is stopping"))
+    }
+
+    /// Waits for the right to receive a batch, which is held in memory.
+    pub(crate) async fn batch(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let slot = Arc::clone(&self.batches).acquire_owned().await;
+        slot.map_err(|_| Failure::new(ErrorCode::Unavailable, "the server is stopping"))
+    }
+
+    /// The right to hold a connection while nothing happens; `None` when too many do.
+    pub(crate) fn wait(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.waiters).try_acquire_owned().ok()
     }
 
     /// Makes a received blob the current revision of its file: gives it its place, durably, and then commits its row.
@@ -66,6 +96,41 @@ impl Stores {
             Err(_) => {}
         }
         Ok(committed?)
+    }
+
+    /// As [`Stores::commit`], of blobs that came together: they are stored together, and their rows committed in one
+    /// transaction, in their order.
+    pub(crate) async fn commit_all(&self, batch: Vec<(Received, NewRevision)>) -> Vec<Result<Committed, Failure>> {
+        let (blobs, news): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let places = join_all(blobs.into_iter().map(Received::place)).await;
+        let (mut answers, mut rows) = (Vec::new(), Vec::new());
+        for (place, new) in places.into_iter().zip(news) {
+            answers.push(match place {
+                Ok(place) if place.object.takes_rows(self.clock.seconds()) => {
+                    rows.push((new, place));
+                    None
+                }
+                Ok(place) => {
+                    self.abandon(place).await;
+                    Some(Failure::new(ErrorCode::Unavailable, "the upload took too long; start it again"))
+                }
+                Err(error) => Some(error.into()),
+            });
+        }
+        let stored: Vec<BlobPlace> = rows.iter().map(|(_, place)| *place).collect();
+        let committed: Vec<Result<Committed, Failure>> = match self.metadata.commit_all(rows).await {
+            Ok(committed) => committed.into_iter().map(Ok).collect(),
+            // The rows may be there: the blobs stay until a sweep knows.
+            Err(error) => stored.iter().map(|_| Err(error.clone().into())).collect(),
+        };
+        for (place, outcome) in stored.into_iter().zip(&committed) {
+            if matches!(outcome, Ok(Committed::Conflict(_) | Committed::Stale(_))) {
+                self.abandon(place).await;
+            }
+        }
+        let mut committed = committed.into_iter();
+        let closed = || Err(Failure::from(MetadataError::Closed));
+        answers.into_iter().map(|early| early.map_or_else(|| committed.next().unwrap_or_else(closed), Err)).collect()
     }
 
     /// Leaves a blob to its removal that no row points to, nor will; a failure leaves it to the next sweep.

@@ -17,6 +17,11 @@ const INTERVAL: Duration = Duration::from_mins(10);
 /// Every how many of these the whole blob store is looked through; the first time at the start.
 const SWEEP: u64 = 144;
 
+/// For how many seconds the change feeds tell of a removal: a client that was away for longer reads a listing.
+const REMOVALS_KEPT: i64 = 90 * 24 * 3600;
+/// How many old removals are dropped in one transaction.
+const REMOVALS: u64 = 1000;
+
 /// Brings what upload sessions received and their rows together, before the first request. A process that died between
 /// the two leaves parts without a row, which go; a row whose parts are lost starts over.
 pub(crate) async fn reconcile_sessions(stores: &Arc<Stores>) -> Result<(), CollectError> {
@@ -62,6 +67,7 @@ async fn once(stores: &Arc<Stores>, sweep: bool) -> Result<(), CollectError> {
             tracing::info!(marked, repacked, "looked through the blob store");
         }
     }
+    while stores.metadata.forget_removals(stores.clock.seconds() - REMOVALS_KEPT, REMOVALS).await? == REMOVALS {}
     let removed = collector.remove_marked().await?;
     if removed > 0 {
         tracing::info!(removed, "removed objects that no file needs");

@@ -60,7 +60,7 @@ pub const MAX_BATCH_ENTRIES: u32 = 1_000;
 /// Bytes of one batch at most, framing included.
 pub const MAX_BATCH_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of one blob of a batch at most: what is larger is worth a request of its own.
-pub const MAX_BATCH_BLOB: u64 = 1024 * 1024;
+pub const MAX_BATCH_BLOB: u64 = 256 * 1024;
 /// Bytes of the answer to a batch upload as JSON at most.
 pub const MAX_BATCH_ANSWER: usize = 4 * 1024 * 1024;
 /// Seconds that a request for changes waits at most; more is coerced, not refused. Below what proxies wait for an answer.

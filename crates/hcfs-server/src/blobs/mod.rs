@@ -41,6 +41,9 @@ pub(crate) trait BlobStore: Send + Sync {
     /// Starts a blob of at most `length` bytes; waits while too many are being received. Dropped, it leaves nothing.
     async fn receive(&self, length: u64) -> Result<Box<dyn Receiving>, WriteError>;
 
+    /// A blob of at most [`PIECE`] bytes that is here already; it is stored together with others.
+    fn small(&self, blob: Bytes) -> Received;
+
     /// Opens a blob; `None` when it is not all there.
     async fn open(&self, place: BlobPlace) -> Result<Option<OpenBlob>, WriteError>;
 

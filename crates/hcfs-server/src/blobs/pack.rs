@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use hcfs_model::CiphertextHash;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{BlobPlace, ObjectName, Placing, WriteError};
+use super::{BlobPlace, ObjectName, Placing, Received, WriteError};
 
 /// Blobs that may wait before those who bring them wait.
 const QUEUE: usize = 1024;
@@ -90,8 +91,17 @@ async fn write_packs(store: Arc<impl PackStore>, waiting: Arc<tokio::sync::Mutex
 
 /// A small blob that is whole.
 pub(super) struct Small {
-    pub(super) packer: Packer,
-    pub(super) bytes: Bytes,
+    packer: Packer,
+    bytes: Bytes,
+}
+
+impl Small {
+    /// A small blob for the next pack.
+    pub(super) fn received(packer: &Packer, bytes: Bytes) -> Received {
+        let hash = CiphertextHash(*blake3::hash(&bytes).as_bytes());
+        let length = bytes.len() as u64;
+        Received { hash, length, blob: Box::new(Self { packer: packer.clone(), bytes }) }
+    }
 }
 
 #[async_trait]

@@ -126,8 +126,15 @@ pub(crate) trait Files: Send + Sync {
     /// Makes a revision the current one if its base still is. Its blob is durable at `place`, whose object takes rows.
     async fn commit(&self, new: NewRevision, place: BlobPlace) -> Outcome<Committed>;
 
+    /// As [`Files::commit`], one after the other in one transaction. The answers are in the order of `news`; when it
+    /// fails, none is stored.
+    async fn commit_all(&self, news: Vec<(NewRevision, BlobPlace)>) -> Outcome<Vec<Committed>>;
+
     /// The current revision of a file.
     async fn file(&self, key: FileKey) -> Outcome<Option<FileRow>>;
+
+    /// The current revisions of files of one folder, in the order of `files`.
+    async fn files(&self, folder: FolderKey, files: Vec<FileId>) -> Outcome<Vec<Option<FileRow>>>;
 
     /// Removes a file, if `only` names its current revision or nothing.
     async fn remove(&self, key: FileKey, only: Option<RevisionId>, now: i64) -> Outcome<Removal>;

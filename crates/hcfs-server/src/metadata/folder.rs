@@ -6,7 +6,7 @@ use hcfs_model::{AccountAddress, FolderHash};
 use super::Outcome;
 
 /// Names one folder of one account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct FolderKey {
     /// Whose it is.
     pub(crate) account: AccountAddress,

@@ -4,7 +4,7 @@
 //! two stores: [`sqlite`], a file of this server alone, and `postgres`, shared by any number of servers. All SQL is below
 //! this module; it speaks in the model's terms.
 //!
-//! A new question is a method of the concept's trait ([`Files`], [`Folders`], [`Objects`], …),
+//! A new question is a method of the concept's trait ([`Files`], [`Feeds`], [`Folders`], [`Objects`], …),
 //! its SQL in `sqlite/` and in `postgres/`, and a case of the contract, which runs over every store. What both stores
 //! decide alike (whether a revision may follow another, which renames of a batch go) is a function here, not SQL.
 //!
@@ -14,6 +14,8 @@
 //! Deliberately absent: blobs, HTTP, and rules that need neither (sizes, signatures).
 
 mod account;
+mod bells;
+mod feed;
 mod file;
 mod folder;
 mod object;
@@ -25,6 +27,8 @@ mod token;
 use std::sync::Arc;
 
 pub(crate) use account::{Accounts, Summary};
+pub(crate) use bells::Bells;
+pub(crate) use feed::{Change, Changed, FeedPage, Feeds};
 pub(crate) use file::{Committed, FileKey, FileRow, Files, ListedFile, Listing, NewRevision, Removal, StoredRevision};
 pub(crate) use folder::{FolderKey, FolderRow, Folders};
 pub(crate) use object::{Objects, PlacedBlob, Totals};
@@ -91,7 +95,7 @@ pub(crate) type Outcome<T> = Result<T, MetadataError>;
 
 /// A metadata store.
 #[async_trait::async_trait]
-pub(crate) trait MetadataStore: Accounts + Files + Folders + Objects + Sessions + Tokens {
+pub(crate) trait MetadataStore: Accounts + Feeds + Files + Folders + Objects + Sessions + Tokens {
     /// Whether it answers and could commit. Writes nothing.
     async fn ping(&self) -> Outcome<()>;
 }

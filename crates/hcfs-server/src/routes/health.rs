@@ -4,17 +4,26 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hcfs_wire::{Health, capability};
+use hcfs_wire::{BatchLimits, Health, capability};
 
 use crate::answer::{Answer, success};
 use crate::stores::Stores;
+
+/// What this server does beyond the protocol.
+const CAPABILITIES: [&str; 5] = [
+    capability::BATCH_DOWNLOAD,
+    capability::BATCH_UPLOAD,
+    capability::CHANGE_FEED,
+    capability::CONDITIONAL_DELETE,
+    capability::STATE_ETAG,
+];
 
 pub(super) async fn health() -> Response {
     success(Health {
         status: "healthy".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        capabilities: [capability::CONDITIONAL_DELETE, capability::STATE_ETAG].map(str::to_owned).to_vec(),
-        batch: None,
+        capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
+        batch: Some(BatchLimits::USUAL),
     })
 }
 

@@ -68,7 +68,7 @@ fn known_tags(headers: &HeaderMap) -> Option<Vec<StateTag>> {
     text.split(',').map(|tag| StateTag::parse(tag).ok()).collect()
 }
 
-fn entry(file: ListedFile) -> RemoteFileEntry {
+pub(super) fn entry(file: ListedFile) -> RemoteFileEntry {
     RemoteFileEntry {
         path_hash: file.file,
         salted_hash: file.salted_hash,

@@ -4,6 +4,8 @@
 //! that changes something goes on to its end when the client leaves.
 
 mod account;
+mod batch;
+mod changes;
 mod delete;
 mod download;
 mod folder;
@@ -43,6 +45,9 @@ pub(crate) fn router(stores: Arc<Stores>) -> Router {
         .route("/delete/{ss58}/{folder_hash}/{file_id}", delete(delete::delete))
         .route("/delete_files", post(delete::delete_files))
         .route("/get_state/{ss58}/{folder_hash}", get(listing::get_state))
+        .route("/changes/{ss58}/{folder_hash}", get(changes::changes))
+        .route("/upload_batch", post(batch::upload))
+        .route("/download_batch", post(batch::download))
         .route("/rename_files", post(rename::rename))
         .route("/can_upload", post(account::can_upload))
         .route("/get_user_summary/{ss58}", get(account::summary))

@@ -20,7 +20,7 @@ use crate::answer::{Answer, Failure, success};
 use crate::blobs::{Received, WriteError};
 use crate::body::{BodyError, unreadable};
 use crate::caller::Caller;
-use crate::metadata::{Committed, FileKey, FolderKey, NewRevision, SessionId};
+use crate::metadata::{Committed, FileKey, FolderKey, NewRevision, SessionId, StoredRevision};
 use crate::stores::{Stores, random};
 
 /// Bytes the multipart reader is given at a time.
@@ -75,12 +75,7 @@ pub(super) async fn upload(
 /// What can be refused before the blob is received: a contradiction, another account, a wrong signature, a revision
 /// that is not the next.
 pub(super) async fn admit(stores: &Stores, caller: &Caller, manifest: &Manifest) -> Result<(), Failure> {
-    manifest.check().map_err(|error| Failure::invalid(error.to_string()))?;
-    if manifest.revision_seq > MAX_SEQ {
-        return Err(Failure::invalid("revision_seq is out of range"));
-    }
-    caller.must_be(&manifest.ss58_address)?;
-    verify_upload(manifest)?;
+    check(caller, manifest)?;
     let key = file_key(manifest);
     match stores.metadata.precheck(key, manifest.base_revision_id, manifest.revision_seq).await? {
         None => Ok(()),
@@ -88,13 +83,18 @@ pub(super) async fn admit(stores: &Stores, caller: &Caller, manifest: &Manifest)
     }
 }
 
-/// Stores a blob that was received, and makes it the file's current revision. Leaves nothing when that fails.
-pub(super) async fn store(
-    stores: &Arc<Stores>,
-    received: Received,
-    manifest: Manifest,
-    session: Option<SessionId>,
-) -> Result<UploadResult, Failure> {
+/// What can be said of a manifest without the stores.
+pub(super) fn check(caller: &Caller, manifest: &Manifest) -> Result<(), Failure> {
+    manifest.check().map_err(|error| Failure::invalid(error.to_string()))?;
+    if manifest.revision_seq > MAX_SEQ {
+        return Err(Failure::invalid("revision_seq is out of range"));
+    }
+    caller.must_be(&manifest.ss58_address)?;
+    Ok(verify_upload(manifest)?)
+}
+
+/// Whether a blob is the one its manifest describes.
+pub(super) fn check_blob(received: &Received, manifest: &Manifest) -> Result<(), Failure> {
     if received.length != manifest.blob_len() {
         return Err(Failure::invalid(format!(
             "the ciphertext has {} bytes, and {} follow from size_bytes",
@@ -105,6 +105,17 @@ pub(super) async fn store(
     if received.hash != manifest.ciphertext_hash {
         return Err(Failure::invalid("the ciphertext does not have the hash that the manifest names"));
     }
+    Ok(())
+}
+
+/// Stores a blob that was received, and makes it the file's current revision. Leaves nothing when that fails.
+pub(super) async fn store(
+    stores: &Arc<Stores>,
+    received: Received,
+    manifest: Manifest,
+    session: Option<SessionId>,
+) -> Result<UploadResult, Failure> {
+    check_blob(&received, &manifest)?;
     let upload_id = session.map_or_else(|| random().map(SessionId), Ok)?.to_hex();
     let new = new_revision(manifest, RevisionId(random()?), session, stores.clock.seconds());
     let work = {
@@ -117,16 +128,21 @@ pub(super) async fn store(
         }
     };
     let stored = stores.to_the_end(work).await?;
-    Ok(UploadResult {
+    Ok(result(stored, upload_id))
+}
+
+/// What an uploader is told of a stored revision.
+pub(super) fn result(stored: StoredRevision, upload_id: String) -> UploadResult {
+    UploadResult {
         upload_id,
         timestamp: stored.updated_at,
         revision_id: stored.id,
         created_at: stored.created_at,
         updated_at: stored.updated_at,
-    })
+    }
 }
 
-fn refusal(committed: &Committed) -> Failure {
+pub(super) fn refusal(committed: &Committed) -> Failure {
     match committed {
         Committed::Conflict(current) => Failure::conflict(*current),
         Committed::Stale(current) => Failure::new(
@@ -143,7 +159,7 @@ fn file_key(manifest: &Manifest) -> FileKey {
     FileKey { folder, file: manifest.path_hash }
 }
 
-fn new_revision(manifest: Manifest, id: RevisionId, session: Option<SessionId>, now: i64) -> NewRevision {
+pub(super) fn new_revision(manifest: Manifest, id: RevisionId, session: Option<SessionId>, now: i64) -> NewRevision {
     NewRevision {
         key: file_key(&manifest),
         salted_hash: manifest.salted_hash,

@@ -9,6 +9,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod batch;
+mod changes;
 mod deletion;
 mod download;
 mod folders;

@@ -25,8 +25,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::name::Kind;
-use super::pack::{PackStore, Packer};
-use super::{BlobPlace, BlobStore, ObjectId, ObjectName, OpenBlob, Receiving, Spool, WriteError};
+use super::pack::{PackStore, Packer, Small};
+use super::{BlobPlace, BlobStore, ObjectId, ObjectName, OpenBlob, Received, Receiving, Spool, WriteError};
 use crate::Clock;
 use crate::metadata::SessionId;
 use crate::place;
@@ -123,6 +123,10 @@ impl PackStore for Directories {
 impl BlobStore for Disk {
     async fn receive(&self, _length: u64) -> Result<Box<dyn Receiving>, WriteError> {
         Ok(Box::new(DiskReceiving::new(&self.files, &self.packer)))
+    }
+
+    fn small(&self, blob: Bytes) -> Received {
+        Small::received(&self.packer, blob)
     }
 
     async fn open(&self, place: BlobPlace) -> Result<Option<OpenBlob>, WriteError> {

@@ -134,9 +134,7 @@ impl Receiving for DiskReceiving {
         let Self { files, packer, piece, .. } = *self;
         blocking(move || {
             if progress.file.is_none() {
-                let hash = CiphertextHash(*blake3::hash(&piece).as_bytes());
-                let length = piece.len() as u64;
-                return Ok(Received { hash, length, blob: Box::new(Small { packer, bytes: piece.freeze() }) });
+                return Ok(Small::received(&packer, piece.freeze()));
             }
             progress.take(&files, &piece)?;
             let Progress { file, hasher, length, .. } = *progress;

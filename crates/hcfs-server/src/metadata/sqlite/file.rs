@@ -1,5 +1,7 @@
 //! Files: the current revision of each, its commit by compare-and-swap, the listing, and removal.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use hcfs_model::{CiphertextHash, FileId, Revision, RevisionId, SaltedHash};
 use hcfs_wire::StateTag;
@@ -35,13 +37,15 @@ pub(super) fn current(db: &Connection, folder_id: i64, file: FileId) -> Outcome<
         .optional()?)
 }
 
-/// Remembers the last number of a path whose file goes away.
-pub(super) fn bury(db: &Connection, folder_id: i64, file: FileId, seq: u64) -> Outcome<()> {
+/// Remembers the last number of a path whose file has just gone away, and has the feed tell of it.
+pub(super) fn bury(db: &Connection, folder_id: i64, file: FileId, seq: u64, now: i64) -> Outcome<()> {
     db.prepare_cached(
-        "INSERT INTO tombstones (folder_id, path_hash, last_seq) VALUES (?1, ?2, ?3)
-         ON CONFLICT DO UPDATE SET last_seq = max(last_seq, excluded.last_seq)",
+        "INSERT INTO tombstones (folder_id, path_hash, last_seq, change_seq, removed_at)
+         SELECT id, ?2, ?3, changes, ?4 FROM folders WHERE id = ?1
+         ON CONFLICT DO UPDATE SET last_seq = max(last_seq, excluded.last_seq), change_seq = excluded.change_seq,
+             removed_at = excluded.removed_at",
     )?
-    .execute((folder_id, file.0, signed(seq)?))?;
+    .execute((folder_id, file.0, signed(seq)?, now))?;
     Ok(())
 }
 
@@ -90,48 +94,55 @@ fn commit(db: &Connection, new: &NewRevision, place: &BlobPlace) -> Outcome<Comm
     Ok(Committed::Stored(stored))
 }
 
-fn remove(db: &Connection, folder_id: i64, file: FileId, only: Option<RevisionId>) -> Outcome<Removal> {
+fn remove(db: &Connection, folder_id: i64, file: FileId, only: Option<RevisionId>, now: i64) -> Outcome<Removal> {
     let Some(current) = current(db, folder_id, file)? else { return Ok(Removal::NotFound) };
     if only.is_some_and(|only| only != current.revision.id) {
         return Ok(Removal::Changed(current.revision));
     }
     db.prepare_cached("DELETE FROM files WHERE id = ?1")?.execute([current.row_id])?;
-    bury(db, folder_id, file, current.revision.seq)?;
+    bury(db, folder_id, file, current.revision.seq, now)?;
     Ok(Removal::Removed)
 }
 
 #[async_trait]
 impl Files for Sqlite {
     async fn commit(&self, new: NewRevision, place: BlobPlace) -> Outcome<Committed> {
-        self.write(move |db| commit(db, &new, &place)).await
+        let folder = new.key.folder.clone();
+        self.write_in(&folder, move |db| commit(db, &new, &place)).await
+    }
+
+    async fn commit_all(&self, news: Vec<(NewRevision, BlobPlace)>) -> Outcome<Vec<Committed>> {
+        let folders: HashSet<FolderKey> = news.iter().map(|(new, _)| new.key.folder.clone()).collect();
+        let ropes: Vec<_> = folders.iter().map(|folder| self.bells.rope(folder)).collect();
+        let all = move |db: &Connection| {
+            let done: Outcome<Vec<_>> = news.iter().map(|(new, place)| commit(db, new, place)).collect();
+            Ok((done?, ropes))
+        };
+        let (done, _ropes) = self.write(all).await?;
+        Ok(done)
     }
 
     async fn file(&self, key: FileKey) -> Outcome<Option<FileRow>> {
-        self.read(move |db| {
-            let Some(folder_id) = find_folder(db, &key.folder)? else { return Ok(None) };
-            Ok(db
-                .prepare_cached(
-                    "SELECT revision_seq, revision_id, size_bytes, ciphertext_hash, object, object_at, blob_bytes
-                     FROM files
-                     WHERE folder_id = ?1 AND path_hash = ?2",
-                )?
-                .query_row((folder_id, key.file.0), |row| {
-                    Ok(FileRow {
-                        revision: revision(row, 0)?,
-                        size: unsigned(row, 2)?,
-                        ciphertext: CiphertextHash(hash32(row, 3)?),
-                        place: place(row, 4)?,
-                    })
-                })
-                .optional()?)
+        self.read(move |db| match find_folder(db, &key.folder)? {
+            Some(folder_id) => file_row(db, folder_id, key.file),
+            None => Ok(None),
+        })
+        .await
+    }
+
+    async fn files(&self, folder: FolderKey, files: Vec<FileId>) -> Outcome<Vec<Option<FileRow>>> {
+        self.read(move |db| match find_folder(db, &folder)? {
+            Some(folder_id) => files.into_iter().map(|file| file_row(db, folder_id, file)).collect(),
+            None => Ok(vec![None; files.len()]),
         })
         .await
     }
 
     async fn remove(&self, key: FileKey, only: Option<RevisionId>, now: i64) -> Outcome<Removal> {
-        self.write(move |db| {
+        let folder = key.folder.clone();
+        self.write_in(&folder, move |db| {
             let Some(folder_id) = find_folder(db, &key.folder)? else { return Ok(Removal::NotFound) };
-            let removal = remove(db, folder_id, key.file, only)?;
+            let removal = remove(db, folder_id, key.file, only, now)?;
             touch(db, folder_id, now)?;
             Ok(removal)
         })
@@ -139,11 +150,11 @@ impl Files for Sqlite {
     }
 
     async fn remove_all(&self, folder: FolderKey, files: Vec<FileId>, now: i64) -> Outcome<Vec<Removal>> {
-        self.write(move |db| {
+        self.write_in(&folder.clone(), move |db| {
             let Some(folder_id) = find_folder(db, &folder)? else {
                 return Ok(vec![Removal::NotFound; files.len()]);
             };
-            let removals = files.into_iter().map(|file| remove(db, folder_id, file, None)).collect();
+            let removals = files.into_iter().map(|file| remove(db, folder_id, file, None, now)).collect();
             touch(db, folder_id, now)?;
             removals
         })
@@ -160,13 +171,11 @@ impl Files for Sqlite {
                 return Ok(Listing { files: Vec::new(), total: 0, tag: tag(0, [0; 8])? });
             };
             // The inner query skips through the index alone; rows are read for the page only.
-            let mut statement = db.prepare_cached(
-                "SELECT path_hash, salted_hash, size_bytes, revision_seq, revision_id, ciphertext_hash, encrypted_path,
-                        file_name, relative_path, created_at, updated_at
-                 FROM files WHERE id IN (
+            let mut statement = db.prepare_cached(&format!(
+                "SELECT {LISTED} FROM files WHERE id IN (
                      SELECT id FROM files INDEXED BY files_in_order WHERE folder_id = ?1 ORDER BY id LIMIT ?2 OFFSET ?3
                  ) ORDER BY id",
-            )?;
+            ))?;
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
             let mut rows = statement.query((folder_id, signed(limit)?, offset))?;
             let mut files = Vec::new();
@@ -185,7 +194,7 @@ impl Files for Sqlite {
     }
 
     async fn rename(&self, folder: FolderKey, batch: Vec<Rename>, now: i64) -> Outcome<Vec<RenameOutcome>> {
-        self.write(move |db| {
+        self.write_in(&folder.clone(), move |db| {
             let Some(folder_id) = find_folder(db, &folder)? else {
                 return Ok(vec![Err(RenameFailure::NotFound); batch.len()]);
             };
@@ -193,6 +202,23 @@ impl Files for Sqlite {
         })
         .await
     }
+}
+
+fn file_row(db: &Connection, folder_id: i64, file: FileId) -> Outcome<Option<FileRow>> {
+    Ok(db
+        .prepare_cached(
+            "SELECT revision_seq, revision_id, size_bytes, ciphertext_hash, object, object_at, blob_bytes FROM files
+             WHERE folder_id = ?1 AND path_hash = ?2",
+        )?
+        .query_row((folder_id, file.0), |row| {
+            Ok(FileRow {
+                revision: revision(row, 0)?,
+                size: unsigned(row, 2)?,
+                ciphertext: CiphertextHash(hash32(row, 3)?),
+                place: place(row, 4)?,
+            })
+        })
+        .optional()?)
 }
 
 fn folder_state(db: &Connection, folder: &FolderKey) -> Outcome<Option<(i64, u64, StateTag)>> {
@@ -203,7 +229,11 @@ fn folder_state(db: &Connection, folder: &FolderKey) -> Outcome<Option<(i64, u64
     Ok(Some((folder_id, total, tag(changes, random)?)))
 }
 
-fn listed(row: &Row<'_>) -> rusqlite::Result<ListedFile> {
+/// The columns of a listed file, in the order in which [`listed`] reads them.
+pub(super) const LISTED: &str = "path_hash, salted_hash, size_bytes, revision_seq, revision_id, ciphertext_hash,
+    encrypted_path, file_name, relative_path, created_at, updated_at";
+
+pub(super) fn listed(row: &Row<'_>) -> rusqlite::Result<ListedFile> {
     Ok(ListedFile {
         file: FileId(hash32(row, 0)?),
         salted_hash: SaltedHash(hash32(row, 1)?),

@@ -76,7 +76,7 @@ impl Folders for Sqlite {
     }
 
     async fn unregister(&self, key: FolderKey, now: i64) -> Outcome<Option<u64>> {
-        self.write(move |db| {
+        self.write_in(&key.clone(), move |db| {
             let Some(id) = find_folder(db, &key)? else { return Ok(None) };
             let registered: bool =
                 db.query_row("SELECT label IS NOT NULL FROM folders WHERE id = ?1", [id], |row| row.get(0))?;
@@ -85,7 +85,12 @@ impl Folders for Sqlite {
                 return Ok(None);
             }
             db.execute("DELETE FROM tombstones WHERE folder_id = ?1", [id])?;
-            db.execute("UPDATE folders SET label = NULL, device_name = NULL WHERE id = ?1", [id])?;
+            // The tombstones are gone: whoever knows the folder from before has to read all of it.
+            db.execute(
+                "UPDATE folders SET label = NULL, device_name = NULL, changes = changes + 1, feed_floor = changes + 1,
+                        state_tag = randomblob(8) WHERE id = ?1",
+                [id],
+            )?;
             touch(db, id, now)?;
             Ok(Some(removed as u64))
         })

@@ -8,6 +8,7 @@ use crate::metadata::{MetadataError, Outcome};
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../../../migrations/server/sqlite/0001_store.sql"),
     include_str!("../../../../../migrations/server/sqlite/0002_objects.sql"),
+    include_str!("../../../../../migrations/server/sqlite/0003_feed.sql"),
 ];
 
 /// Brings the schema up to date in one transaction, so a crash leaves the old one or the new one.

@@ -5,6 +5,7 @@
 //! commands that make tokens or look for unused blobs); each of their transactions is short.
 
 mod account;
+mod feed;
 mod file;
 mod folder;
 mod migrate;
@@ -28,12 +29,14 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use thread::{ReadThread, WriteThread};
 
-use super::{MetadataError, MetadataStore, Outcome};
+use super::{Bells, FolderKey, MetadataError, MetadataStore, Outcome};
 
 /// The store: two threads, each with its connection.
 pub(crate) struct Sqlite {
     writer: WriteThread,
     reader: ReadThread,
+    /// Nobody else writes here, so all changes are rung from here.
+    bells: Bells,
 }
 
 impl Sqlite {
@@ -43,7 +46,7 @@ impl Sqlite {
         let reader =
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         prepare(&reader)?;
-        Ok(Self { writer: WriteThread::start(writer)?, reader: ReadThread::start(reader)? })
+        Ok(Self { writer: WriteThread::start(writer)?, reader: ReadThread::start(reader)?, bells: Bells::default() })
     }
 
     /// Runs `work` in the next commit and answers after it.
@@ -52,6 +55,17 @@ impl Sqlite {
         work: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
     ) -> Outcome<T> {
         self.writer.run(work).await
+    }
+
+    /// Runs `work` in the next commit, rings the folder's bell after it, and answers.
+    async fn write_in<T: Send + 'static>(
+        &self,
+        folder: &FolderKey,
+        work: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
+    ) -> Outcome<T> {
+        let rope = self.bells.rope(folder);
+        let (done, _rope) = self.writer.run(move |db| Ok((work(db)?, rope))).await?;
+        Ok(done)
     }
 
     /// Runs `work` against one snapshot.

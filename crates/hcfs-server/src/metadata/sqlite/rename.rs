@@ -24,7 +24,7 @@ pub(super) fn rename(db: &Connection, folder_id: i64, batch: &[Rename], now: i64
     for (entry, _) in decided.iter().filter(|(_, failure)| failure.is_none()) {
         if let Some(found) = rows.get(&entry.old) {
             step_aside.execute([found.row_id])?;
-            bury(db, folder_id, entry.old, found.revision.seq)?;
+            bury(db, folder_id, entry.old, found.revision.seq, now)?;
         }
     }
     decided

@@ -6,7 +6,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::blobs::{BlobPlace, ObjectId, ObjectName};
-use crate::metadata::{Committed, FileKey, Files, FolderKey, NewRevision, Rename, RenameFailure};
+use crate::metadata::{
+    Change, Changed, Committed, FeedPage, Feeds, FileKey, Files, FolderKey, NewRevision, Rename, RenameFailure,
+};
 
 fn open() -> (TempDir, Sqlite) {
     let directory = TempDir::new().unwrap();
@@ -198,4 +200,94 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+/// The numbers and ids of a feed's page.
+fn told(page: FeedPage) -> Vec<(u64, FileId, bool)> {
+    let FeedPage::Changes { changes, .. } = page else { panic!("reset") };
+    let told = |change: Change| match change.what {
+        Changed::Listed(file) => (change.seq, file.file, true),
+        Changed::Removed(file) => (change.seq, file, false),
+    };
+    changes.into_iter().map(told).collect()
+}
+
+#[test]
+fn old_removals_leave_the_feed_and_those_who_do_not_know_them_begin_anew() {
+    let (_directory, metadata) = open();
+    block_on(async {
+        for number in 1..=4 {
+            metadata.commit(new(file(number), number), place(number)).await.unwrap();
+        }
+        for (number, now) in [(1, 100), (2, 200), (3, 300)] {
+            metadata.remove(FileKey { folder: folder(), file: file(number) }, None, now).await.unwrap();
+        }
+        let all = told(metadata.changes(folder(), Some(0), 100).await.unwrap());
+        assert_eq!(all, [(4, file(4), true), (5, file(1), false), (6, file(2), false), (7, file(3), false)]);
+        assert_eq!(metadata.forget_removals(250, 1).await.unwrap(), 1, "as many as asked for");
+        assert_eq!(metadata.forget_removals(250, 10).await.unwrap(), 1);
+        assert_eq!(metadata.forget_removals(250, 10).await.unwrap(), 0);
+        assert_eq!(metadata.changes(folder(), Some(5), 100).await.unwrap(), FeedPage::Reset);
+        let rest = told(metadata.changes(folder(), Some(6), 100).await.unwrap());
+        assert_eq!(rest, [(7, file(3), false)]);
+        // The numbers of the paths themselves are kept.
+        let mut again = new(file(5), 5);
+        again.revision.seq = 1;
+        metadata.commit(again, place(5)).await.unwrap();
+        let batch = vec![rename(file(5), file(1), [5; 32])];
+        let renamed = metadata.rename(folder(), batch, 400).await.unwrap();
+        assert_eq!(renamed[0].map(|revision| revision.seq), Ok(2));
+    });
+}
+
+fn rename(old: FileId, new: FileId, base: [u8; 32]) -> Rename {
+    Rename {
+        old,
+        new,
+        encrypted_path: Vec::new(),
+        file_name: None,
+        relative_path: None,
+        base: RevisionId(base),
+        revision_id: RevisionId([77; 32]),
+    }
+}
+
+#[test]
+fn a_page_of_the_feed_is_bounded_in_bytes_and_leads_on() {
+    let (_directory, metadata) = open();
+    block_on(async {
+        let commits = (0..1_200_u32).map(|number| {
+            let mut new = new(FileId(*blake3::hash(&number.to_le_bytes()).as_bytes()), 1);
+            new.encrypted_path = vec![7; 8_192];
+            (new, place(1))
+        });
+        metadata.commit_all(commits.collect()).await.unwrap();
+        let FeedPage::Changes { changes, next, has_more } = metadata.changes(folder(), Some(0), 5_000).await.unwrap()
+        else {
+            panic!("reset")
+        };
+        assert!((500..1_200).contains(&changes.len()) && has_more, "{}", changes.len());
+        assert_eq!(changes.last().unwrap().seq, next);
+        let rest = told(metadata.changes(folder(), Some(next), 5_000).await.unwrap());
+        assert_eq!(changes.len() + rest.len(), 1_200);
+    });
+}
+
+#[test]
+fn a_batch_is_committed_in_its_order_and_in_one_transaction() {
+    let (_directory, metadata) = open();
+    block_on(async {
+        let mut second = new(file(1), 2);
+        second.base = Some(RevisionId([1; 32]));
+        second.revision.seq = 2;
+        let batch = vec![(new(file(1), 1), place(1)), (new(file(1), 9), place(9)), (second, place(2))];
+        let done = metadata.commit_all(batch).await.unwrap();
+        assert!(matches!(done[0], Committed::Stored(_)));
+        assert_eq!(done[1], Committed::Conflict(Some(Revision { seq: 1, id: RevisionId([1; 32]) })));
+        assert!(matches!(done[2], Committed::Stored(_)));
+        let rows = metadata.files(folder(), vec![file(2), file(1)]).await.unwrap();
+        assert_eq!(rows[0], None);
+        assert_eq!(rows[1].map(|row| row.revision.seq), Some(2));
+        assert_eq!(told(metadata.changes(folder(), Some(0), 10).await.unwrap()), [(2, file(1), true)]);
+    });
 }
