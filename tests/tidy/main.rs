@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// What each crate may depend on within the workspace. Arrows point down only; no crate is left out.
-const FLOORS: [(&str, &[&str]); 18] = [
+const FLOORS: [(&str, &[&str]); 19] = [
     ("hcfs-model", &[]),
     ("hcfs-testkit", &["hcfs-model"]),
     ("hcfs-crypto", &["hcfs-model"]),
@@ -40,6 +40,22 @@ const FLOORS: [(&str, &[&str]); 18] = [
     ("hcfs", &["hcfs-daemon", "hcfs-cli", "hcfs-server"]),
     ("xtask", &[]),
     ("hcfs-tests", &["hcfs-testkit"]),
+    (
+        "hcfs-fuzz",
+        &[
+            "hcfs-api",
+            "hcfs-crypto",
+            "hcfs-daemon",
+            "hcfs-fs",
+            "hcfs-http",
+            "hcfs-model",
+            "hcfs-plan",
+            "hcfs-server",
+            "hcfs-sources",
+            "hcfs-testkit",
+            "hcfs-wire",
+        ],
+    ),
 ];
 
 fn metadata() -> Metadata {

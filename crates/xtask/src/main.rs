@@ -7,6 +7,7 @@
 
 mod bench;
 mod figures;
+mod fuzz;
 mod soak;
 mod test;
 

@@ -56,13 +56,18 @@ const SOAKS: [Soak; 3] = [
 
 /// Runs the soak that is named, or the first.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    if let Some((name, options)) = arguments.split_first()
+        && name == "fuzz"
+    {
+        return crate::fuzz::run(options);
+    }
     let (soak, options) = match arguments.split_first() {
         Some((name, rest)) if !name.starts_with('-') => (SOAKS.iter().find(|soak| soak.name == name), rest),
         _ => (SOAKS.first(), arguments),
     };
     let Some(soak) = soak else {
         let names: Vec<_> = SOAKS.iter().map(|soak| soak.name).collect();
-        bail!("no such soak; there are: {}", names.join(", "));
+        bail!("no such soak; there are: {}, fuzz", names.join(", "));
     };
     let defaults: Vec<String> = soak.defaults.iter().map(|word| (*word).to_owned()).collect();
     soak.run(if options.is_empty() { &defaults } else { options })
