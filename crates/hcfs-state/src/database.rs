@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use crate::StateError;
-use crate::place::{Connected, Place};
+use crate::place::{Connected, Held, Place};
 use crate::schema::Schema;
 
 /// How long a call waits for a program that reads the database behind the lock's back.
@@ -15,7 +15,7 @@ const BUSY: Duration = Duration::from_millis(250);
 /// An opened database. Its log is kept when it is closed, until [`keep_log`] says otherwise: what is found wrong with it
 /// must leave its files as they are.
 pub(crate) struct Attached {
-    pub(crate) connection: Connection,
+    pub(crate) connection: Held,
     /// Whether it was made just now.
     pub(crate) is_fresh: bool,
     /// Whether the last one who had it did not close it.

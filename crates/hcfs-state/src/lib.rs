@@ -49,7 +49,7 @@ pub use holds::Hold;
 pub use log::{Event, MAX_EVENTS, MAX_PAGE};
 pub use meta::{Baseline, Meta};
 pub use observe::{LocalUpdate, RemoteUpdate};
-pub use place::{Connected, Place};
+pub use place::{Connected, Held, Place};
 pub use seen::{RECENT_HASHES, Seen, Suspicion};
 pub use settle::Settled;
 pub use store::{Identity, Opened, Outcome, Store};

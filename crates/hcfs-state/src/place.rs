@@ -1,6 +1,7 @@
 //! Where a database lies.
 
 use std::fs::OpenOptions;
+use std::ops::DerefMut;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -24,10 +25,13 @@ pub trait Place: Send {
     fn move_aside(&self) -> Result<PathBuf, StateError>;
 }
 
+/// A connection that goes back to where it came from when it is dropped.
+pub type Held = Box<dyn DerefMut<Target = Connection> + Send>;
+
 /// An open database that nothing was read of yet.
 pub struct Connected {
     /// The connection.
-    pub connection: Connection,
+    pub connection: Held,
     /// Whether it was not closed properly the last time.
     pub is_unclean: bool,
 }
@@ -61,7 +65,8 @@ impl Place for OnDisk {
         // A log is removed when the last connection closes properly.
         let is_unclean = length(&beside(path, "-wal"))?.is_some_and(|length| length > 0);
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        Ok(Connected { connection, is_unclean })
+        // The inner box is what leads to the connection; dropped, it closes it.
+        Ok(Connected { connection: Box::new(Box::new(connection)), is_unclean })
     }
 
     fn move_aside(&self) -> Result<PathBuf, StateError> {

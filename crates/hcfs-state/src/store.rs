@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use hcfs_model::{AccountAddress, FolderHash};
-use rusqlite::Connection;
 
 use crate::database::{self, Attached, keep_log};
-use crate::place::{OnDisk, Place};
+use crate::place::{Held, OnDisk, Place};
 use crate::{StateError, check, schema};
 
 /// The state of one folder.
@@ -14,7 +13,7 @@ use crate::{StateError, check, schema};
 /// Calls are synchronous; the value may move between threads and is used by one at a time.
 pub struct Store {
     // Before the place: the database is closed while that is still held.
-    pub(crate) connection: Connection,
+    pub(crate) connection: Held,
     place: Box<dyn Place>,
     identity: Identity,
 }
@@ -103,7 +102,7 @@ impl Store {
 }
 
 /// Moves the database aside and makes a fresh one.
-fn replace(place: &dyn Place, identity: &Identity, reason: &StateError) -> Result<(Connection, Outcome), StateError> {
+fn replace(place: &dyn Place, identity: &Identity, reason: &StateError) -> Result<(Held, Outcome), StateError> {
     let moved_to = place.move_aside()?;
     tracing::warn!("the folder's state is damaged; it was moved aside and is rebuilt");
     // The reason may name a file.
@@ -113,7 +112,7 @@ fn replace(place: &dyn Place, identity: &Identity, reason: &StateError) -> Resul
 }
 
 /// Opens the database, and makes it if there is none.
-fn attach(place: &dyn Place, identity: &Identity) -> Result<(Connection, Outcome), StateError> {
+fn attach(place: &dyn Place, identity: &Identity) -> Result<(Held, Outcome), StateError> {
     let attached = database::attach(
         place,
         &schema::TREES,

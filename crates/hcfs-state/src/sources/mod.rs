@@ -14,12 +14,13 @@ mod item;
 mod run;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use crate::StateError;
 use crate::database::{self, Attached, keep_log};
-use crate::place::{OnDisk, Place as _};
+use crate::place::{Held, OnDisk, Place as _};
 use crate::schema::Schema;
 
 pub use item::{Arrival, Brought, PartRecord, Version};
@@ -29,12 +30,13 @@ static LEDGER: Schema = Schema {
     migrations: &[include_str!("../../../../migrations/sources/0001_ledger.sql")],
     // `HCSR`
     application_id: 0x4843_5352,
+    newest: OnceLock::new(),
 };
 
 /// The ledger; one process has it at a time. Calls are synchronous.
 pub struct Ledger {
     // Before the place: the database is closed while that is still held.
-    pub(crate) connection: Connection,
+    pub(crate) connection: Held,
     _place: OnDisk,
 }
 
@@ -78,7 +80,7 @@ impl Ledger {
     }
 }
 
-fn attach(place: &OnDisk) -> Result<Connection, StateError> {
+fn attach(place: &OnDisk) -> Result<Held, StateError> {
     let Attached { connection, .. } = database::attach(place, &LEDGER, |_| Ok(()), |_| Ok(()))?;
     keep_log(&connection, false)?;
     Ok(connection)
