@@ -113,11 +113,12 @@ impl Folder {
             }
             let at = || path.segments().take(depth + 1).collect::<Vec<_>>().join("/");
             match find(&*self.disk, &disk, segment) {
-                Ok(Found::One { name, stat: found }) => {
+                // Where case is folded, what was found may stand there under a name in another case.
+                Ok(Found::One { name, stat: found }) if !self.case_insensitive || self.holds_exactly(&disk, &name) => {
                     disk = join(&disk, &name);
                     stat = Some(found);
                 }
-                Ok(Found::Missing) => return Ok(Resolved::Missing),
+                Ok(Found::One { .. } | Found::Missing) => return Ok(Resolved::Missing),
                 Ok(Found::Several) => {
                     return Err(ApplyError::Blocked { path: path.clone(), by: Obstacle::TwoNames, at: at() });
                 }
@@ -245,16 +246,21 @@ impl Folder {
         Err(ApplyError::Changed { path: wanted.clone() })
     }
 
+    /// Whether a directory holds a name by these very bytes. One that cannot be read may.
+    fn holds_exactly(&self, dir: &[u8], name: &[u8]) -> bool {
+        let mut is_there = false;
+        let listed = self.disk.list(dir, &mut |found, _| {
+            is_there = found == name;
+            if is_there { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        is_there || listed.is_err()
+    }
+
     /// Why `to` cannot be made although nothing stands at it by that exact name: the file system holds it already in
     /// another case or form.
     pub(crate) fn taken(&self, path: &RelPath, to: &[u8]) -> ApplyError {
         let (dir, name) = split(to);
-        let mut exact = false;
-        let listed = self.disk.list(dir, &mut |found, _| {
-            exact |= found == name;
-            if exact { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        if exact || listed.is_err() {
+        if self.holds_exactly(dir, name) {
             return ApplyError::Changed { path: path.clone() };
         }
         ApplyError::NameNotPossible {

@@ -17,6 +17,17 @@ fn everything(folder: &Folder, scope: &[RelPath]) -> (Vec<Scanned>, Scan) {
 }
 
 #[test]
+fn where_case_is_folded_a_name_in_another_case_is_not_there() {
+    let scratch = Scratch::with(Script { folds_case: true, ..Script::default() });
+    scratch.write("Readme", "1");
+    scratch.write("D/x", "2");
+    let folder = scratch.open();
+    let (found, scan) = everything(&folder, &[rel("README"), rel("Readme"), rel("d/x"), rel("D")]);
+    assert_eq!(paths(&found), ["D/x", "Readme"]);
+    assert!(scan.unknown.is_empty());
+}
+
+#[test]
 fn files_come_in_path_order_whatever_the_directories_are_called() {
     let scratch = Scratch::new();
     for path in ["a/x", "a.txt", "a-b", "a0", "b/a/z", "b/a.z", "b/a-z", "B", "\u{e9}/x", "\u{e9}-x"] {
