@@ -495,8 +495,8 @@ impl Session {
             self.commanded = true;
             self.carry_out(command).await;
             self.commanded = false;
-            // It may have looked at a side, and shown that.
-            if self.paused || (!self.wants.any() && self.timers.not_before.is_none()) {
+            // It may have looked at a side, and shown that; and what it did is wanted here as well before all is idle.
+            if self.paused || self.timers.not_before.is_none() {
                 self.show_rest();
             }
         }
