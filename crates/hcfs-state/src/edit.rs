@@ -51,6 +51,8 @@ pub(crate) struct Edit<'c> {
     changes: Changes,
     /// For the check before the commit, in debug builds.
     touched: Vec<RelPath>,
+    /// Whether the remote tree is another than it was.
+    pub(crate) moves_remote: bool,
 }
 
 /// What [`Edit::set`] did.
@@ -65,7 +67,13 @@ enum Step {
 impl<'c> Edit<'c> {
     pub(crate) fn begin(connection: &'c mut Connection) -> Result<Self, StateError> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        Ok(Self { transaction, deltas: Deltas::default(), changes: Changes::default(), touched: Vec::new() })
+        Ok(Self {
+            transaction,
+            deltas: Deltas::default(),
+            changes: Changes::default(),
+            touched: Vec::new(),
+            moves_remote: false,
+        })
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -85,7 +93,7 @@ impl<'c> Edit<'c> {
             }
         })?;
         if self.set(path, &change.remote, equality)? {
-            differs = true;
+            (differs, self.moves_remote) = (true, true);
             if let To::Put(entry) = &change.remote {
                 self.observe(path, &entry.file_id, entry.revision, entry.hash)?;
             }

@@ -3,7 +3,7 @@
 use hcfs_model::{RelPath, RemoteEntry, SyncedEntry};
 
 use crate::edit::{Change, Edit, To};
-use crate::{Changes, Event, Known, StateError, Store, hints, log, trees};
+use crate::{Changes, Event, Known, StateError, Store, hints, log, meta, trees};
 
 /// The outcome of one action.
 ///
@@ -90,6 +90,11 @@ impl Store {
         let mut edit = Edit::begin(&mut self.connection)?;
         for one in settled {
             edit.settle(one)?;
+        }
+        if edit.moves_remote {
+            // The tree is not the listing any more that the tag stands for. Should a server that was restored from a
+            // backup give that tag again, its listing would pass for the tree.
+            meta::set(edit.connection(), meta::LISTING_TAG, None::<&str>)?;
         }
         log::append(edit.connection(), events)?;
         edit.commit()

@@ -257,6 +257,18 @@ fn the_log_pages_and_forgets_the_oldest() {
 }
 
 #[test]
+fn a_tag_stands_for_the_remote_tree_until_an_outcome_changes_it() {
+    let scratch = Scratch::new();
+    let mut store = open(&scratch.db).store;
+    let listing = RemoteUpdate { tag: Some("t".to_owned()), ..listed(&[("a", 1, 1)]) };
+    store.record_remote(&listing, true).unwrap();
+    store.settle(&[synced("a", 1, 1)], &[]).unwrap();
+    assert_eq!(store.listing_tag().unwrap().as_deref(), Some("t"), "what was received is what was listed");
+    store.settle(&[synced("b", 2, 1)], &[]).unwrap();
+    assert_eq!(store.listing_tag().unwrap(), None);
+}
+
+#[test]
 fn small_values_come_back_and_baselines_are_remembered() {
     let scratch = Scratch::new();
     let mut store = open(&scratch.db).store;
