@@ -2,7 +2,7 @@
 //!
 //! - `test [ARGS…]`: installs what the tests need, builds the program, runs every test, and closes with the totals.
 //! - `bench [NAME]`: the benchmarks, as ratios within one run.
-//! - `soak [NAME] [--OPTION VALUE]…`: the long runs, such as `soak chaos --seeds 1000`.
+//! - `soak [NAME] [--OPTION VALUE]…`: the long runs, such as `soak --minutes 10` or `soak chaos --seeds 1000`.
 //! - `figures`: lines per crate, the longest files and functions, the depth of each crate's dependencies.
 
 mod bench;

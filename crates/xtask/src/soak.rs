@@ -22,12 +22,21 @@ struct Soak {
 enum Runs {
     /// An example, which gets the options as its arguments.
     Example(&'static str),
+    /// A program of its own, built as it ships, which gets the options as its arguments.
+    Bench(&'static str),
     /// One test of a test program, which finds `--option value` in its environment as `HCFS_NAME_OPTION`.
     Test { program: &'static str, test: &'static str },
 }
 
 /// The first one is meant where none is named.
-const SOAKS: [Soak; 3] = [
+const SOAKS: [Soak; 4] = [
+    Soak {
+        name: "sim",
+        package: "hcfs-tests",
+        runs: Runs::Bench("soak"),
+        release: false,
+        defaults: &["--minutes", "10"],
+    },
     Soak {
         name: "planner",
         package: "hcfs-plan",
@@ -78,6 +87,7 @@ impl Soak {
         let mut command = cargo();
         match self.runs {
             Runs::Example(example) => command.args(["run", "--package", self.package, "--example", example]),
+            Runs::Bench(bench) => command.args(["bench", "--package", self.package, "--bench", bench]),
             Runs::Test { program, .. } => command.args(["test", "--package", self.package, "--test", program]),
         };
         if self.release {
@@ -85,7 +95,7 @@ impl Soak {
         }
         command.arg("--");
         match self.runs {
-            Runs::Example(_) => {
+            Runs::Example(_) | Runs::Bench(_) => {
                 command.args(options);
             }
             Runs::Test { test, .. } => {

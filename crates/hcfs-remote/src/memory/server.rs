@@ -19,6 +19,7 @@ use crate::{ListedFile, Rows};
 #[derive(Clone)]
 pub struct MemoryServer(Arc<Mutex<State>>);
 
+#[derive(Clone)]
 pub(super) struct State {
     pub(super) account: AccountAddress,
     pub(super) capabilities: Vec<String>,
@@ -37,7 +38,7 @@ pub(super) struct State {
 }
 
 /// One folder: registered, or only uploaded to.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Folder {
     label: Option<(String, String)>,
     registered_at: i64,
@@ -116,6 +117,20 @@ impl MemoryServer {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another server that is as this one is now: a backup of it, or what an old cache before it holds.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.state().clone())))
+    }
+
+    /// Makes the server what `backup` is: everything since is forgotten, names of revisions and sessions aside.
+    pub fn restore(&self, backup: &Self) {
+        let restored = backup.state().clone();
+        let mut state = self.state();
+        let names = state.names;
+        *state = State { names, ..restored };
     }
 
     /// The account.

@@ -10,6 +10,7 @@ use super::server::{MemoryServer, State, refused};
 /// Seconds an idle session lives.
 const LIFETIME: i64 = 24 * 3600;
 
+#[derive(Clone)]
 pub(super) struct Session {
     open: SessionOpen,
     parts: BTreeMap<u32, Bytes>,
