@@ -251,7 +251,7 @@ async fn listings_are_paged_and_tagged(remote: &dyn Remote, server: &MemoryServe
     }
     let Listing::Complete { rows, tag, pages } = list_all(remote, folder(), None).await.unwrap() else { panic!() };
     assert_eq!((rows.len(), pages), (5, 3));
-    let tagged = server.health().has(hcfs_wire::capability::STATE_ETAG);
+    let tagged = server.health().has(capability::STATE_ETAG);
     assert_eq!(tag.is_some(), tagged);
     let again = list_all(remote, folder(), tag.as_ref()).await.unwrap();
     assert_eq!(again == Listing::Unchanged, tagged);
