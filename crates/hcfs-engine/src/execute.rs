@@ -46,7 +46,7 @@ pub(crate) struct Done {
     /// Bytes that went to the trash.
     pub(crate) trashed: u64,
     /// A directory that was emptied and stays.
-    pub(crate) left: Option<Problem>,
+    pub(crate) left: Option<Box<Problem>>,
 }
 
 /// Where the rows that this plan renamed on the server are now.
@@ -273,7 +273,7 @@ impl Session {
                     events.extend(done.events);
                     kept.extend(done.kept);
                     self.trashed(done.trashed);
-                    done.left.into_iter().for_each(|problem| self.blocked.leave(problem));
+                    done.left.into_iter().for_each(|problem| self.blocked.leave(*problem));
                 }
                 Err(failure) => failed.push((path, failure)),
             }

@@ -299,7 +299,7 @@ fn move_one(tools: &Tools, job: LocalMove, now: UnixNanos) -> Ended {
                 local: Known { entry: local, hashed_at: placed.hashed_at },
                 synced: agreed,
             }],
-            left: renamed.problem,
+            left: renamed.problem.map(Box::new),
             events: vec![event(now, EventKind::RenamedHere, &from, format!("renamed here to \"{to}\""))],
             ..Done::default()
         }
@@ -310,7 +310,7 @@ fn move_one(tools: &Tools, job: LocalMove, now: UnixNanos) -> Ended {
 fn remove_one(tools: &Tools, (path, entry): (RelPath, LocalEntry), now: UnixNanos) -> Ended {
     let request = Remove { target: &path, entry: &entry, rules: &tools.rules, at: now, durability: Durability::Batch };
     let result = tools.folder.remove(&request).map_err(|error| Failure::apply(&path, &error)).map(|removed| Done {
-        left: removed.problem,
+        left: removed.problem.map(Box::new),
         settled: vec![Settled::Gone { path: path.clone() }],
         events: vec![event(
             now,

@@ -50,7 +50,7 @@ impl Session {
             let checked = blocking(Arc::clone(&self.machine), move || folder.recheck());
             let Err(error) = self.attend(checked).await? else { return Ok(()) };
             if !error.is_loss() || !self.folder.can_reopen() {
-                return self.lost(error);
+                return self.lost(&error);
             }
             self.let_go();
         }
@@ -60,7 +60,7 @@ impl Session {
         let opened = blocking(Arc::clone(&self.machine), move || folder.reopen(known, new_id));
         match self.attend(opened).await? {
             Ok(folder) => self.take_root(folder),
-            Err(error) => self.lost(error),
+            Err(error) => self.lost(&error),
         }
     }
 
@@ -102,14 +102,14 @@ impl Session {
     }
 
     /// Keeps the question what is to become of a lost root, with what is at stake, and stops the folder.
-    fn lost(&mut self, error: RootError) -> Result<(), Stop> {
-        let kind = hold_of(&error).filter(|_| self.folder.can_reopen());
+    fn lost(&mut self, error: &RootError) -> Result<(), Stop> {
+        let kind = hold_of(error).filter(|_| self.folder.can_reopen());
         for (id, hold) in self.store.holds().map_err(Stop::state)? {
             if is_about_root(&hold.kind) && Some(hold.kind.as_str()) != kind {
                 self.store.remove_hold(id).map_err(Stop::state)?;
             }
         }
-        let Some(kind) = kind else { return Err(Stop::root(&error)) };
+        let Some(kind) = kind else { return Err(Stop::root(error)) };
         let total = self.store.totals().map_err(Stop::state)?.synced.files;
         let examples = self.store.synced_rows().take(Hold::EXAMPLES).map(|row| row.map(|(path, _)| path));
         let hold = hcfs_state::Hold {
