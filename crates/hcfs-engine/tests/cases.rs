@@ -192,6 +192,8 @@ async fn a_file_that_never_is_quiet_is_a_problem_until_it_is() {
     a.write("other", "1");
     let status = a.until(|status| status.synced_files >= 1).await;
     assert!(status.problems.iter().any(keeps_changing), "{status:#?}");
+    // It does not only grow: no state of it is taken, let alone sent.
+    assert!(!status.problems.iter().any(|problem| problem.message.contains("goes on growing")), "{status:#?}");
     assert!(server.file(folder(), id("mess")).is_none(), "no two halves of different states are ever sent");
     writer.stop();
     a.settle().await;

@@ -4,13 +4,13 @@
 mod kit;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hcfs_engine::{FolderHandle, FolderState, ThisMachine};
 use hcfs_model::ProblemCode;
 use hcfs_remote::memory::MemoryServer;
 use hcfs_remote::{ConnectFailure, RemoteErrorKind};
-use kit::ground::{Refusing, on_a_thread, open};
+use kit::ground::{Refusing, on_a_thread, open, until};
 use kit::{Device, folder, server};
 use rustix::io::Errno;
 
@@ -65,7 +65,7 @@ async fn after_a_suspend_or_a_lost_network_nothing_is_read_again() {
     // A hash taken within the clock's step of the last edit is taken again.
     let mut before = 0;
     for _ in 0..10_000 {
-        let now = disk.read.load(Ordering::SeqCst);
+        let now = disk.reads(None);
         if now == before {
             break;
         }
@@ -79,7 +79,7 @@ async fn after_a_suspend_or_a_lost_network_nothing_is_read_again() {
         a.remote.set_down(None);
         assert_eq!(handle.sync().await.unwrap().state, FolderState::Idle);
     }
-    assert_eq!(disk.read.load(Ordering::SeqCst), before, "no file was opened");
+    assert_eq!(disk.reads(None), before, "no file was opened");
     b.write("three", "edited meanwhile");
     b.settle().await;
     assert_eq!(handle.sync().await.unwrap().state, FolderState::Idle);
@@ -130,4 +130,33 @@ async fn a_disk_without_exchange_and_without_no_replace_replaces_and_displaces_a
         assert_eq!(trashed, ["d/one", "three"], "{errno:?}");
         handle.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_file_that_changes_all_the_time_is_not_read_at_every_event() {
+    let server = server();
+    let (a, handle, disk, _b) = on_a_disk(&server).await;
+    a.write("log", kit::bytes(3 * 1024 * 1024, 1));
+    let going = Arc::new(AtomicBool::new(true));
+    let (goes, path) = (Arc::clone(&going), a.root().join("log"));
+    let writer = std::thread::spawn(move || {
+        let mut log = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+        while goes.load(Ordering::SeqCst) {
+            std::io::Write::write_all(&mut log, b"a line\n").unwrap();
+            std::thread::yield_now();
+        }
+    });
+    until(&handle, |status| status.problems.iter().any(|problem| problem.code == ProblemCode::KeepsChanging)).await;
+    let before = disk.reads(Some("log"));
+    // Each of these is a look at what changed, and the log changed each time.
+    let synced = handle.status().borrow().synced_files;
+    for number in 1..=20 {
+        a.write(&format!("other {number}"), "1");
+        until(&handle, |status| status.synced_files >= synced + number).await;
+    }
+    let more = disk.reads(Some("log")) - before;
+    assert!(more < 20, "{more} times in twenty looks");
+    going.store(false, Ordering::SeqCst);
+    writer.join().unwrap();
+    handle.stop().await;
 }

@@ -1,9 +1,8 @@
 //! A folder on ground of the test's choice: a disk that refuses things, a machine that says things.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -60,8 +59,8 @@ pub(crate) struct Refusing {
     pub(crate) no_change: Mutex<Option<Errno>>,
     /// What renames that exchange, or that must not replace, are refused with.
     pub(crate) no_flags: Mutex<Option<Errno>>,
-    /// How many files outside the folder's own state were opened to read.
-    pub(crate) read: AtomicUsize,
+    /// How often each file outside the folder's own state was opened to read.
+    read: Mutex<BTreeMap<String, usize>>,
 }
 
 impl Refusing {
@@ -71,8 +70,14 @@ impl Refusing {
             denied: Mutex::default(),
             no_change: Mutex::default(),
             no_flags: Mutex::default(),
-            read: AtomicUsize::new(0),
+            read: Mutex::default(),
         })
+    }
+
+    /// How often a file was opened to read, or all of them were.
+    pub(crate) fn reads(&self, of: Option<&str>) -> usize {
+        let read = self.read.lock().unwrap();
+        read.iter().filter(|(path, _)| of.is_none_or(|of| of == path.as_str())).map(|(_, count)| count).sum()
     }
 
     fn look(&self, path: &[u8]) -> io::Result<()> {
@@ -106,7 +111,7 @@ impl Disk for Refusing {
     fn open(&self, path: &[u8], how: Open) -> io::Result<Box<dyn DiskFile>> {
         self.look(path)?;
         if how == Open::Read && !path.starts_with(b".hcfs/") {
-            self.read.fetch_add(1, Ordering::SeqCst);
+            *self.read.lock().unwrap().entry(String::from_utf8_lossy(path).into_owned()).or_default() += 1;
         }
         if matches!(how, Open::Create { .. }) {
             self.change()?;
