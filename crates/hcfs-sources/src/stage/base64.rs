@@ -1,4 +1,4 @@
-//! Base64 decoded while it streams by: the standard alphabet with its padding, line breaks allowed, nothing else.
+//! Base64 decoded while it streams by: the standard alphabet with its padding, nothing else.
 
 use std::io;
 
@@ -41,17 +41,12 @@ impl Base64 {
         out: &mut impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), Base64Error> {
         while !text.is_empty() {
-            let end = text.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(text.len());
-            let mut line = &text[..end];
-            while !line.is_empty() {
-                let (now, later) = line.split_at(line.len().min(BATCH - self.pending.len()));
-                self.pending.extend_from_slice(now);
-                line = later;
-                if self.pending.len() == BATCH {
-                    self.decode(out)?;
-                }
+            let (now, later) = text.split_at(text.len().min(BATCH - self.pending.len()));
+            self.pending.extend_from_slice(now);
+            text = later;
+            if self.pending.len() == BATCH {
+                self.decode(out)?;
             }
-            text = text.get(end + 1..).unwrap_or_default();
         }
         Ok(())
     }

@@ -9,6 +9,8 @@
 
 use std::io;
 
+use memchr::memchr2;
+
 use super::base64::{Base64, Base64Error};
 
 /// The longest name of a field told from others, in bytes.
@@ -148,13 +150,19 @@ impl JsonFile {
         piece: &[u8],
         out: &mut impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<usize, JsonError> {
-        let end = piece.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=31)).unwrap_or(piece.len());
-        self.characters(to, &piece[..end], out)?;
+        let end = memchr2(b'"', b'\\', piece).unwrap_or(piece.len());
+        let plain = &piece[..end];
+        // Base64 has no control characters anyway, and there is much of it.
+        if to != Use::Data
+            && let Some(at) = plain.iter().position(|byte| *byte < b' ')
+        {
+            return Err(JsonError::Syntax { at: self.position + at as u64 });
+        }
+        self.characters(to, plain, out)?;
         match piece.get(end) {
             None => return Ok(end),
-            Some(b'\\') => self.state = State::Text(to, Escape::Begun),
             Some(b'"') => self.end_of_text(to, out)?,
-            Some(_) => return Err(JsonError::Syntax { at: self.position + end as u64 }),
+            Some(_) => self.state = State::Text(to, Escape::Begun),
         }
         Ok(end + 1)
     }
@@ -297,7 +305,10 @@ impl JsonFile {
             }
             _ => return Err(wrong),
         };
-        self.characters(to, plain.encode_utf8(&mut [0; 4]).as_bytes(), out)?;
+        // Base64 is cut into lines by some.
+        if to != Use::Data || !matches!(plain, '\r' | '\n') {
+            self.characters(to, plain.encode_utf8(&mut [0; 4]).as_bytes(), out)?;
+        }
         Ok(State::Text(to, Escape::No))
     }
 }

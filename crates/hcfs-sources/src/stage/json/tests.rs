@@ -72,7 +72,7 @@ fn what_is_not_such_an_object_is_refused() {
         (r#"{"a":@,"data":"AAAA"}"#, "byte 5 is not what JSON has there"),
         (r#"{"data":"\x41AAA"}"#, "byte 10 is not what JSON has there"),
         (r#"{"data":"\u00g1AAA"}"#, "byte 13 is not what JSON has there"),
-        ("{\"data\":\"AA\nAA\"}", "byte 11 is not what JSON has there"),
+        ("{\"a\":\"AA\nAA\",\"data\":\"\"}", "byte 8 is not what JSON has there"),
     ] {
         assert_eq!(read(text), Err(why.to_owned()), "{text}");
     }
@@ -82,9 +82,10 @@ fn what_is_not_such_an_object_is_refused() {
 
 #[test]
 fn broken_base64_is_refused() {
-    for text in
-        ["A", "AA", "AAA", "AAA==", "AA=A", "AAAA=", "A===", "AA==AAAA", "AAA!", "AA AA", "-_-_", "AB==", "====", "é"]
-    {
+    for text in [
+        "A", "AA", "AAA", "AAA==", "AA=A", "AAAA=", "A===", "AA==AAAA", "AAA!", "AA AA", "-_-_", "AB==", "====", "é",
+        "AA\nAA",
+    ] {
         let error = read(&format!("{{\"data\":\"{text}\"}}")).unwrap_err();
         assert!(error.starts_with("the base64 is broken before byte"), "{text}: {error}");
     }
