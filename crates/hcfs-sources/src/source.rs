@@ -148,7 +148,8 @@ pub struct Job<'a> {
     /// Who looks on.
     pub watcher: &'a dyn Watcher,
     /// Ends the fetch with [`SourceError::Cancelled`], the part's record up to date. A task of the service goes on: it
-    /// is found again by the next run; [`Source::abandon`] ends it too.
+    /// is found again by the next run; [`Source::abandon`] ends it too. Dropping the future ends the fetch as well, but
+    /// for a moment longer the part's file may still be written.
     pub cancel: CancellationToken,
     /// The time at the start.
     pub now: UnixNanos,

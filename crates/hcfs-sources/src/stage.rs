@@ -26,7 +26,6 @@ use hcfs_http::{
 };
 use hcfs_model::UnixNanos;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use decode::Decoder;
@@ -120,7 +119,10 @@ struct Origin {
     name: String,
     named: bool,
     version: Version,
+    /// The length of the body.
     total: Option<u64>,
+    /// The size of the content, where the length of the body tells it.
+    shown: Option<u64>,
 }
 
 struct Carrier<'a, 'j> {
@@ -129,6 +131,8 @@ struct Carrier<'a, 'j> {
     job: &'a mut Job<'j>,
     marks: Marks,
     origin: Origin,
+    /// Bodies begun.
+    bodies: u64,
     told: Option<Instant>,
     kept: u64,
 }
@@ -158,27 +162,26 @@ pub(crate) async fn bring(errand: Errand<'_>, way: &mut dyn Way, job: &mut Job<'
         named: record.name.is_some(),
         version: record.version(),
         total: record.total,
+        shown: record.total,
     };
     let from = sink.len + record.packing.as_ref().map_or(0, |packing| packing.offset);
     let ended = Arc::new(AtomicBool::new(false));
     let (orders, queue) = mpsc::channel(QUEUE);
-    let writing = write(sink, queue, marks.clone(), errand.tempo.keep, Arc::clone(&ended));
-    let mut carrier = Carrier { errand, way, job, marks, origin, told: None, kept: 0 };
+    let form = record
+        .packing
+        .clone()
+        .map_or(Form::Plain, |Packing { name, size, offset }| Form::Packed(tar::Member { name, size, offset }));
+    let writing = {
+        let (marks, every, ended) = (marks.clone(), errand.tempo.keep, Arc::clone(&ended));
+        let end = move || ended.load(Ordering::Acquire);
+        tokio::task::spawn_blocking(move || writer::run(sink, form, queue, &marks, every, end))
+    };
+    let mut carrier = Carrier { errand, way, job, marks, origin, bodies: 0, told: None, kept: 0 };
     let carried = carrier.carry(from, &orders).await;
     ended.store(matches!(carried, Ok(true)), Ordering::Release);
     drop(orders);
     let written = writing.await;
     carrier.conclude(carried, written).await
-}
-
-fn write(
-    sink: Sink,
-    queue: mpsc::Receiver<Order>,
-    marks: Marks,
-    every: Duration,
-    ended: Arc<AtomicBool>,
-) -> JoinHandle<Written> {
-    tokio::task::spawn_blocking(move || writer::run(sink, queue, &marks, every, || ended.load(Ordering::Acquire)))
 }
 
 /// Runs what reads or writes a file.
@@ -192,7 +195,6 @@ impl Carrier<'_, '_> {
     /// Carries the body to the writer. False if it is the same as before.
     async fn carry(&mut self, from: u64, orders: &mpsc::Sender<Order>) -> Result<bool, Trouble> {
         let mut download = self.download(from);
-        let mut went_on = false;
         let tick = self.errand.tempo.keep.max(TICK);
         loop {
             let event = {
@@ -220,14 +222,12 @@ impl Carrier<'_, '_> {
                             Accept::Take { form, .. } => form,
                             Accept::Page => return Err(self.page(&mut download).await),
                         };
+                        let decoded = matches!(form, Form::Json);
                         self.origin = self.origin_of(head, total, download.version().clone());
+                        self.origin.shown = total.filter(|_| !decoded);
                         self.note_origin();
+                        self.bodies += 1;
                         send(orders, Order::Begin { form, total }).await?;
-                        went_on = true;
-                    } else if !went_on {
-                        let form = self.packed().unwrap_or(Form::Plain);
-                        send(orders, Order::Resume { form, total }).await?;
-                        went_on = true;
                     }
                     self.keep().await?;
                 }
@@ -242,7 +242,7 @@ impl Carrier<'_, '_> {
                     }
                 }
                 Ok(None) => return Ok(true),
-                Err(DownloadError::Status(answer)) if answer.status == StatusCode::NOT_MODIFIED => return Ok(false),
+                Err(DownloadError::Status(answer)) if self.is_same(&answer) => return Ok(false),
                 Err(DownloadError::Status(answer)) => {
                     let request = tokio::select! {
                         biased;
@@ -280,7 +280,7 @@ impl Carrier<'_, '_> {
         let listed = || errand.listed.as_deref().and_then(name::safe_name);
         let is_named = named.is_some();
         let name = named.or_else(listed).unwrap_or_else(|| name::fallback(&errand.stem, content_type));
-        Origin { name, named: is_named, version, total }
+        Origin { name, named: is_named, version, total, shown: total }
     }
 
     /// Writes into the record what the content is of that comes now.
@@ -305,9 +305,9 @@ impl Carrier<'_, '_> {
         Trouble::Kept(self.way.page(&start))
     }
 
-    fn packed(&self) -> Option<Form> {
-        let packing = self.job.part.resume.packing.clone()?;
-        Some(Form::Packed(tar::Member { name: packing.name, size: packing.size, offset: packing.offset }))
+    /// Whether an answer says that nothing has changed, and was asked to.
+    fn is_same(&self, answer: &Response) -> bool {
+        answer.status == StatusCode::NOT_MODIFIED && self.job.known.is_some()
     }
 
     fn stopped(&self) -> Trouble {
@@ -323,7 +323,7 @@ impl Carrier<'_, '_> {
         let mark = self.marks.get();
         let total = match &mark.member {
             Some(member) => Some(member.size),
-            None => self.origin.total,
+            None => self.origin.shown,
         };
         self.job.watcher.progress(Progress { stage: Stage::Bringing, bytes: mark.now, total });
     }
@@ -339,6 +339,9 @@ impl Carrier<'_, '_> {
         }
         let mark = self.marks.get();
         self.kept = mark.number;
+        if mark.body != self.bodies {
+            return false;
+        }
         let record = &mut self.job.part.resume;
         (record.len, record.prefix) = (mark.len, mark.prefix);
         record.packing =

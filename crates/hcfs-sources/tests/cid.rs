@@ -274,6 +274,29 @@ async fn an_interrupted_archive_is_gone_on_with() {
 }
 
 #[tokio::test]
+async fn an_interrupted_archive_outlives_a_run_that_brings_nothing() {
+    let whole = pattern(5000);
+    let cid = raw(&whole);
+    let body = archive(&[(&cid, &whole)]);
+    let server = Server::start(move |seen, number| match number {
+        1..=3 => vec![Step::Cut],
+        number => ranged(seen, "\"v\"", "", &body, (number == 0).then_some(3000)),
+    })
+    .await;
+    let mut part = part();
+    for _ in 0..2 {
+        let error = fetch_into(&*source(&server, &[], Verify::Required), &cid, &mut part).await;
+        if let Ok(Fetched::Done(brought)) = error {
+            assert!(brought.verified == Verified::Yes && content(&part) == whole);
+            assert_eq!(server.seen().last().unwrap().header("range"), Some("bytes=3000-"));
+            return;
+        }
+        assert_eq!(part.resume.bytes(), 3000 - 512);
+    }
+    panic!("it did not go on");
+}
+
+#[tokio::test]
 async fn a_part_that_lost_bytes_begins_anew() {
     use std::os::unix::fs::FileExt as _;
     let whole = pattern(5000);

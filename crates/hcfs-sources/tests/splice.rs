@@ -3,8 +3,8 @@
 
 mod bench;
 
-use bench::{Server, Step, answer, base, content, fetch_into, open, part, secret, send};
-use hcfs_sources::{Fetched, Items, Resume, Settings, StorageFileSettings};
+use bench::{Onlooker, Server, Step, answer, base, content, fetch_item, open, part, secret, send};
+use hcfs_sources::{Fetched, Item, Items, Resume, Settings, StorageFileSettings};
 use proptest::prelude::*;
 
 /// How a service helps, or does not.
@@ -79,6 +79,7 @@ proptest! {
                 .prop_map(|(changed, keep)| Turn { changed, keep }),
             0..12,
         ),
+        crashes in proptest::collection::vec(any::<prop::sample::Index>(), 20),
     ) {
         let manners = Manners { ranges, etag, ignores_if_range, chunked };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -98,15 +99,21 @@ proptest! {
             }));
             let mut part = part();
             // Each run ends well or leaves a record; the script's cuts end some time.
-            for _ in 0..20 {
-                if let Ok(Fetched::Done(brought)) = fetch_into(&*source, "file", &mut part).await {
+            for crash in crashes {
+                let onlooker = Onlooker::default();
+                let fetched = fetch_item(&*source, &Item::new("file"), &mut part, None, &onlooker).await;
+                if let Ok(Fetched::Done(brought)) = fetched {
                     let bytes = content(&part);
                     let changes = turns.iter().filter(|turn| turn.changed).count();
                     assert!((0..=changes).any(|number| bytes == version(number)), "{manners:?} {turns:?}");
                     assert_eq!(brought.hash.0, *blake3::hash(&bytes).as_bytes());
                     return;
                 }
-                part.resume = Resume::from_text(&part.resume.to_text());
+                // As after a crash: any record that was kept, with what the file became since.
+                let kept = onlooker.kept.into_inner().unwrap();
+                if !kept.is_empty() {
+                    part.resume = Resume::from_text(&crash.get(&kept).to_text());
+                }
             }
             panic!("it never came: {manners:?} {turns:?}");
         });

@@ -24,8 +24,6 @@ pub(crate) const QUEUE: usize = 8;
 pub(crate) enum Order {
     /// The body begins from its first byte, and has this length and form.
     Begin { form: Form, total: Option<u64> },
-    /// The body goes on where it was, in this form.
-    Resume { form: Form, total: Option<u64> },
     /// The next bytes of the body.
     Bytes(Bytes),
 }
@@ -35,6 +33,8 @@ pub(crate) enum Order {
 pub(crate) struct Mark {
     /// Counts the marks made.
     pub(crate) number: u64,
+    /// Counts the bodies begun: a mark of an earlier one says nothing of the last.
+    pub(crate) body: u64,
     /// Bytes of content written.
     pub(crate) len: u64,
     /// Their hash.
@@ -131,15 +131,17 @@ pub(crate) struct Written {
     pub(crate) result: Result<(), DecodeError>,
 }
 
-/// Does what it is told until there is no more to come. `end` says whether that is the end of the body.
+/// Does what it is told until there is no more to come. `end` says whether that is the end of the body. Until a body
+/// begins, `form` is that of the one which goes on.
 pub(crate) fn run(
     mut sink: Sink,
+    form: Form,
     mut orders: mpsc::Receiver<Order>,
     marks: &Marks,
     every: Duration,
     end: impl FnOnce() -> bool,
 ) -> Written {
-    let mut decoder = Decoder::Plain;
+    let mut decoder = Decoder::new(form, sink.len, None);
     let mut result = follow(&mut sink, &mut decoder, &mut orders, marks, every);
     if result.is_ok() && end() {
         result = decoder.finish(&mut |bytes: &[u8]| sink.write(bytes));
@@ -163,8 +165,9 @@ fn follow(
                     sink.reset().map_err(DecodeError::Io)?;
                 }
                 *decoder = Decoder::new(form, 0, total);
+                marks.change(|mark| mark.body += 1);
+                mark(sink, decoder, marks);
             }
-            Order::Resume { form, total } => *decoder = Decoder::new(form, sink.len, total),
             Order::Bytes(bytes) => decoder.push(&bytes, &mut |bytes: &[u8]| sink.write(bytes))?,
         }
         if marked.elapsed() >= every {
@@ -180,5 +183,8 @@ fn follow(
 fn mark(sink: &Sink, decoder: &Decoder, marks: &Marks) {
     let (len, prefix) = if decoder.can_resume() { (sink.len, Some(sink.hash())) } else { (0, None) };
     let member = decoder.member().cloned();
-    marks.change(|mark| *mark = Mark { number: mark.number + 1, len, prefix, member, now: sink.len });
+    marks.change(|mark| {
+        let (number, body) = (mark.number + 1, mark.body);
+        *mark = Mark { number, body, len, prefix, member, now: sink.len };
+    });
 }
