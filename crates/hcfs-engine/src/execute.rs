@@ -11,18 +11,21 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use hcfs_fs::Displaced;
-use hcfs_model::{FileId, LocalEntry, Problem, ProblemCode, RelPath, RemoteEntry, SyncedEntry};
+use hcfs_model::{FileId, LocalEntry, Problem, ProblemCode, RelPath, RemoteEntry, SyncedEntry, UnixNanos};
 use hcfs_plan::{Action, Base, Conflict, ConflictKind, Plan, Resolution, Stage, StageKind};
 use hcfs_remote::RemoteError;
 use hcfs_state::{Known, Settled};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::board::Progress;
 use crate::failure::{Failure, keeps_changing};
 use crate::journal::event;
 use crate::session::{Session, Stop};
 use crate::status::{Direction, Event, EventKind, FolderState};
-use crate::transfer::{DownloadJob, Note, Received, Tools, UploadJob, download, upload};
+use crate::transfer::{
+    Batch, DownloadJob, Note, Received, Tools, UploadJob, download, download_many, upload, upload_many,
+};
 
 /// How often progress is shown while files are in flight.
 const SHOWN: Duration = Duration::from_millis(200);
@@ -158,14 +161,19 @@ impl Session {
         let (notes, mut noted) = mpsc::channel(64);
         let tools = self.tools_with(notes);
         let mut queue = stage.actions.iter();
-        let mut running: FuturesUnordered<BoxFuture<'static, Ended>> = FuturesUnordered::new();
+        let mut running: FuturesUnordered<Running> = FuturesUnordered::new();
+        let mut gathered = self.batches().await?;
         let mut tick = tokio::time::interval(SHOWN);
         let mut has_ended = false;
         loop {
             // A command that waits for the folder waits for what is on its way, not for all that is to come.
             while running.len() < self.spec.transfers.max(1) && (self.waiting.is_empty() || !has_ended) {
                 let Some(action) = queue.next() else { break };
-                running.extend(self.begin(&tools, action, renamed)?);
+                running.extend(self.begin(&tools, action, renamed, &mut gathered)?);
+            }
+            // What was gathered is begun, even if nothing more is.
+            if queue.len() == 0 || running.is_empty() || (!self.waiting.is_empty() && has_ended) {
+                running.extend(gathered.start(&tools));
             }
             if running.is_empty() {
                 return Ok(());
@@ -182,9 +190,9 @@ impl Session {
             match self.attend(news).await? {
                 News::Ended(first) => {
                     has_ended = true;
-                    let mut ended = vec![first];
+                    let mut ended = first;
                     while let Some(Some(next)) = running.next().now_or_never() {
-                        ended.push(next);
+                        ended.extend(next);
                     }
                     while let Ok(note) = noted.try_recv() {
                         self.keep(note)?;
@@ -197,13 +205,23 @@ impl Session {
         }
     }
 
-    /// Starts one action; `None` for those that are not for now, or are carried out elsewhere.
+    /// What the server takes in batches.
+    async fn batches(&mut self) -> Result<Gathered, Stop> {
+        let remote = Arc::clone(&self.remote);
+        let extensions = self.attend(async move { remote.extensions().await }).await?;
+        // Whatever is wrong is met by the transfers themselves.
+        let extensions = extensions.unwrap_or_default();
+        Ok(Gathered { up: Batch::new(extensions.upload_batch), down: Batch::new(extensions.download_batch) })
+    }
+
+    /// Starts one action, or gathers it; `None` also for those that are not for now, or are carried out elsewhere.
     fn begin(
         &mut self,
         tools: &Arc<Tools>,
         action: &Action,
         renamed: &Renamed,
-    ) -> Result<Option<BoxFuture<'static, Ended>>, Stop> {
+        gathered: &mut Gathered,
+    ) -> Result<Option<Running>, Stop> {
         let tools = Arc::clone(tools);
         Ok(match action {
             Action::Upload { path, local, base } => {
@@ -223,7 +241,7 @@ impl Session {
                 let is_beginning = self.blocked.is_growing(path);
                 let (path, local) = (path.clone(), local.clone());
                 let job = UploadJob { path, local, base, seq, hint, source: None, is_beginning };
-                Some(run_upload(tools, job, progress).boxed())
+                gathered.up.add(job, progress).map(|jobs| run_uploads(tools, jobs).boxed())
             }
             Action::Download { path, remote, replaces } => {
                 let hint = self.store.download_hint(path).map_err(Stop::state)?;
@@ -231,9 +249,11 @@ impl Session {
                 let aside = self.copy_name(path);
                 let job =
                     DownloadJob { path: path.clone(), remote: remote.clone(), replaces: replaces.clone(), hint, aside };
-                Some(run_download(tools, job, progress).boxed())
+                gathered.down.add(job, progress).map(|jobs| run_downloads(tools, jobs).boxed())
             }
-            Action::DeleteRemote { path, remote } => Some(run_delete(tools, path.clone(), remote.clone()).boxed()),
+            Action::DeleteRemote { path, remote } => {
+                Some(run_delete(tools, path.clone(), remote.clone()).map(|ended| vec![ended]).boxed())
+            }
             _ => None,
         })
     }
@@ -262,6 +282,7 @@ impl Session {
         let mut failed = Vec::new();
         let mut kept = Vec::new();
         let count = ended.len() as u64;
+        let mut is_serving = false;
         for Ended { path, direction, result } in ended {
             if let Some(direction) = direction {
                 self.board.end(&path, direction);
@@ -285,7 +306,16 @@ impl Session {
             conflict.copy.into_iter().for_each(|copy| self.wants.below(copy));
         }
         for (path, failure) in failed {
-            self.heed_failure(&path, failure).await?;
+            match failure {
+                // Asked for once, not for each file of a batch.
+                Failure::Unavailable(error) if is_serving => {
+                    self.blocked.fail(&path, unserved(&path, &error), self.seed);
+                }
+                failure => {
+                    is_serving |= matches!(failure, Failure::Unavailable(_));
+                    self.heed_failure(&path, failure).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -347,7 +377,7 @@ pub(crate) fn unserved(path: &RelPath, error: &RemoteError) -> Problem {
 
 /// What a stage waits for.
 enum News {
-    Ended(Ended),
+    Ended(Vec<Ended>),
     Note(Note),
     Tick,
 }
@@ -363,35 +393,77 @@ pub(crate) fn synced(remote: &RemoteEntry, local: Option<&LocalEntry>) -> Synced
     }
 }
 
-async fn run_upload(tools: Arc<Tools>, job: UploadJob, progress: crate::board::Progress) -> Ended {
-    let (path, local) = (job.path.clone(), job.local.clone());
-    let clock = Arc::clone(&tools.clock);
-    let result = upload(tools, job, progress).await.map(|remote| Done {
+/// An action, or a batch of them, on its way.
+type Running = BoxFuture<'static, Vec<Ended>>;
+
+/// Small transfers that wait for others to go with.
+struct Gathered {
+    up: Batch<UploadJob>,
+    down: Batch<DownloadJob>,
+}
+
+impl Gathered {
+    /// Starts what was gathered.
+    fn start(&mut self, tools: &Arc<Tools>) -> Vec<Running> {
+        let up = self.up.take().map(|jobs| run_uploads(Arc::clone(tools), jobs).boxed());
+        let down = self.down.take().map(|jobs| run_downloads(Arc::clone(tools), jobs).boxed());
+        up.into_iter().chain(down).collect()
+    }
+}
+
+async fn run_uploads(tools: Arc<Tools>, mut jobs: Vec<(UploadJob, Progress)>) -> Vec<Ended> {
+    let at = tools.clock.now();
+    if jobs.len() == 1
+        && let Some((job, progress)) = jobs.pop()
+    {
+        let (path, local) = (job.path.clone(), job.local.clone());
+        let stored = upload(Arc::clone(&tools), job, progress).await;
+        return vec![uploaded(tools.clock.now(), path, &local, stored)];
+    }
+    let stored = upload_many(Arc::clone(&tools), jobs).await;
+    stored.into_iter().map(|(job, stored)| uploaded(at, job.path, &job.local, stored)).collect()
+}
+
+fn uploaded(at: UnixNanos, path: RelPath, local: &LocalEntry, stored: Result<RemoteEntry, Failure>) -> Ended {
+    let result = stored.map(|remote| Done {
         settled: vec![Settled::Synced {
             path: path.clone(),
             local: None,
-            synced: synced(&remote, Some(&local)),
+            synced: synced(&remote, Some(local)),
             remote,
         }],
-        events: vec![event(clock.now(), EventKind::Uploaded, &path, format!("{} bytes sent", local.fingerprint.size))],
+        events: vec![event(at, EventKind::Uploaded, &path, format!("{} bytes sent", local.fingerprint.size))],
         ..Done::default()
     });
     Ended { path, direction: Some(Direction::Up), result }
 }
 
-async fn run_download(tools: Arc<Tools>, job: DownloadJob, progress: crate::board::Progress) -> Ended {
-    let (path, remote) = (job.path.clone(), job.remote.clone());
-    let replaced = job.replaces.as_ref().map_or(0, |replaced| replaced.fingerprint.size);
-    let clock = Arc::clone(&tools.clock);
-    let result = download(tools, job, progress).await.map(|received| {
+async fn run_downloads(tools: Arc<Tools>, mut jobs: Vec<(DownloadJob, Progress)>) -> Vec<Ended> {
+    let received = match jobs.pop() {
+        Some((job, progress)) if jobs.is_empty() => {
+            let received = download(Arc::clone(&tools), job.clone(), progress).await;
+            vec![(job, received)]
+        }
+        last => {
+            jobs.extend(last);
+            download_many(Arc::clone(&tools), jobs).await
+        }
+    };
+    let at = tools.clock.now();
+    received.into_iter().map(|(job, received)| downloaded(at, job, received)).collect()
+}
+
+fn downloaded(at: UnixNanos, job: DownloadJob, received: Result<Received, Failure>) -> Ended {
+    let DownloadJob { path, remote, replaces, .. } = job;
+    let replaced = replaces.map_or(0, |replaced| replaced.fingerprint.size);
+    let result = received.map(|received| {
         let Received { local, hashed_at, displaced } = received;
-        let mut events =
-            vec![event(clock.now(), EventKind::Downloaded, &path, format!("{} bytes received", remote.size))];
+        let mut events = vec![event(at, EventKind::Downloaded, &path, format!("{} bytes received", remote.size))];
         let kept = match displaced {
             Displaced::Nothing | Displaced::Trashed { .. } => None,
             Displaced::Conflict(copy) => {
                 let text = format!("it changed at the last moment; that version is kept as \"{}\"", copy.name());
-                events.push(event(clock.now(), EventKind::Conflict, &path, text));
+                events.push(event(at, EventKind::Conflict, &path, text));
                 Some(Conflict {
                     path: path.clone(),
                     kind: ConflictKind::BothModified,
@@ -403,7 +475,7 @@ async fn run_download(tools: Arc<Tools>, job: DownloadJob, progress: crate::boar
             }
             Displaced::ConflictInTrash { .. } => {
                 let text = "it changed at the last moment; that version is in the trash".to_owned();
-                events.push(event(clock.now(), EventKind::Conflict, &path, text));
+                events.push(event(at, EventKind::Conflict, &path, text));
                 None
             }
         };

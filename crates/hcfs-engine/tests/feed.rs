@@ -12,7 +12,7 @@ use hcfs_model::ProblemCode;
 use hcfs_remote::memory::{Call, Fault, MemoryServer};
 use hcfs_remote::{RemoteErrorKind, capability};
 use hcfs_state::{Identity, Store};
-use kit::{Device, folder, id, owner, server_with_feed};
+use kit::{Device, folder, id, owner, server_with_all};
 
 /// Waits until a device has a file with this content, or has none.
 async fn comes(device: &Device, path: &str, content: Option<&[u8]>) {
@@ -26,7 +26,7 @@ fn listings(calls: &[Call]) -> usize {
 
 #[tokio::test]
 async fn changes_of_other_devices_come_by_themselves_and_without_a_listing() {
-    let server = server_with_feed();
+    let server = server_with_all();
     let (a, b) = (Device::new("a", &server), Device::new("b", &server));
     a.settle().await;
     b.settle().await;
@@ -127,7 +127,7 @@ async fn later(seconds: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_folder_costs_one_request_for_each_long_poll() {
-    two(&server_with_feed(), async |a, _| {
+    two(&server_with_all(), async |a, _| {
         a.device.remote.take_calls();
         later(29 * 60).await;
         let calls = a.device.remote.take_calls();
@@ -140,7 +140,7 @@ async fn an_idle_folder_costs_one_request_for_each_long_poll() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_feed_leaves_out_is_found_by_the_next_listing() {
-    let server = server_with_feed();
+    let server = server_with_all();
     two(&server, async |a, b| {
         server.mute_feed(folder(), true);
         a.device.write("x.txt", "1");
@@ -157,7 +157,7 @@ async fn what_a_feed_leaves_out_is_found_by_the_next_listing() {
 
 #[tokio::test(start_paused = true)]
 async fn without_its_feed_a_folder_is_polled_and_with_it_again_not() {
-    let server = server_with_feed();
+    let server = server_with_all();
     two(&server, async |a, _| {
         server.set_capabilities(&[capability::STATE_ETAG]);
         later(120).await;
@@ -177,7 +177,7 @@ async fn without_its_feed_a_folder_is_polled_and_with_it_again_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_feed_is_asked_ever_more_slowly_and_loses_no_change() {
-    two(&server_with_feed(), async |a, b| {
+    two(&server_with_all(), async |a, b| {
         for _ in 0..100 {
             let fault = Fault::Refused(RemoteErrorKind::Unavailable);
             b.device.remote.fail_next(|call| matches!(call, Call::Changes { .. }), fault);
@@ -199,7 +199,7 @@ async fn a_failing_feed_is_asked_ever_more_slowly_and_loses_no_change() {
 
 #[tokio::test]
 async fn a_removal_that_the_server_does_not_prove_deletes_nothing() {
-    let server = server_with_feed();
+    let server = server_with_all();
     let b = Device::new("b", &server);
     b.write("x.txt", "1");
     b.settle().await;
@@ -221,7 +221,7 @@ async fn a_removal_that_the_server_does_not_prove_deletes_nothing() {
 
 #[tokio::test]
 async fn a_row_that_leads_back_is_held() {
-    let server = server_with_feed();
+    let server = server_with_all();
     let b = Device::new("b", &server);
     b.write("x.txt", "1");
     b.settle().await;
@@ -236,7 +236,7 @@ async fn a_row_that_leads_back_is_held() {
 
 #[tokio::test]
 async fn a_feed_that_was_reset_is_taken_up_again_after_a_listing() {
-    let server = server_with_feed();
+    let server = server_with_all();
     let (a, b) = (Device::new("a", &server), Device::new("b", &server));
     a.settle().await;
     b.settle().await;
@@ -252,7 +252,7 @@ async fn a_feed_that_was_reset_is_taken_up_again_after_a_listing() {
 
 #[tokio::test]
 async fn many_removals_are_proven_by_one_request() {
-    let server = server_with_feed();
+    let server = server_with_all();
     let (a, b) = (Device::new("a", &server), Device::new("b", &server));
     for number in 0..20 {
         a.write(&format!("f{number}"), "x");

@@ -221,6 +221,12 @@ impl Folder {
         Ok(OpenFile { fingerprint: regular(path, &stat)?, handle })
     }
 
+    /// Whether [`crate::Durability::Batch`] can be used here.
+    #[must_use]
+    pub fn takes_batches(&self) -> bool {
+        self.disk.keeps_order()
+    }
+
     /// Makes everything written to the file system so far durable; see [`crate::Durability::Batch`].
     ///
     /// # Errors

@@ -30,6 +30,7 @@ const NOTED: u64 = 32;
 const TRIES: u32 = 3;
 
 /// One file to receive.
+#[derive(Clone)]
 pub(crate) struct DownloadJob {
     /// Where.
     pub(crate) path: RelPath,
@@ -94,7 +95,7 @@ struct Part {
     noted: u64,
 }
 
-fn staged_name(remote: &RemoteEntry) -> String {
+pub(super) fn staged_name(remote: &RemoteEntry) -> String {
     format!("{}-{:x}", remote.file_id, remote.revision.seq)
 }
 
@@ -273,18 +274,27 @@ impl From<ApplyError> for OpenFailure {
 }
 
 async fn put_in_place(tools: &Arc<Tools>, job: &DownloadJob, part: Part) -> Result<Received, Failure> {
-    let of = Arc::clone(tools);
-    let (path, replaces, aside, hash) = (job.path.clone(), job.replaces.clone(), job.aside.clone(), job.remote.hash);
-    let at = tools.clock.now();
+    let (of, job) = (Arc::clone(tools), job.clone());
     let gate = Arc::clone(&tools.gate).read_owned().await;
-    let Installed { placed, displaced } = blocking(Arc::clone(&tools.machine), move || {
+    blocking(Arc::clone(&tools.machine), move || {
         let _gate = gate;
-        let expect = replaces.as_ref().map_or(Expect::Absent, Expect::This);
-        let install = Install { target: &path, expect, aside: &aside, at, durability: Durability::Each };
-        of.folder.install(part.staged, &install).map_err(|error| Failure::apply(&path, &error))
+        install(&of, &job, part.staged, Durability::Each)
     })
-    .await?;
-    let local = LocalEntry { hash, fingerprint: placed.fingerprint, disk_path: placed.disk_path };
+    .await
+}
+
+/// Puts a part whose content is verified under its name. Blocks.
+pub(super) fn install(
+    tools: &Tools,
+    job: &DownloadJob,
+    part: Staged,
+    durability: Durability,
+) -> Result<Received, Failure> {
+    let expect = job.replaces.as_ref().map_or(Expect::Absent, Expect::This);
+    let install = Install { target: &job.path, expect, aside: &job.aside, at: tools.clock.now(), durability };
+    let installed = tools.folder.install(part, &install).map_err(|error| Failure::apply(&job.path, &error))?;
+    let Installed { placed, displaced } = installed;
+    let local = LocalEntry { hash: job.remote.hash, fingerprint: placed.fingerprint, disk_path: placed.disk_path };
     Ok(Received { local, hashed_at: placed.hashed_at, displaced })
 }
 

@@ -4,6 +4,7 @@
 //! restart they send it as a [`Note`]. Dropping a transfer ends it; a part that was staged, or a session that was opened,
 //! stays for the next try.
 
+mod batch;
 mod content;
 mod down;
 mod up;
@@ -19,6 +20,7 @@ use tokio::sync::{RwLock, Semaphore, mpsc};
 use crate::machine::Machine;
 use crate::spec::{Clock, Owner};
 
+pub(crate) use batch::{Batch, download_many, upload_many};
 pub(crate) use content::Content;
 pub(crate) use down::{DownloadJob, Received, download, read_range};
 pub(crate) use up::{CallOff, UploadJob, sealed_path, upload};

@@ -14,7 +14,9 @@ use hcfs_crypto::frame::BaseNonce;
 use hcfs_crypto::pin::{self, Pinned};
 use hcfs_crypto::{blob as sealed, hash};
 use hcfs_model::{CiphertextHash, FileId, LocalEntry, RelPath, RemoteEntry, Revision, UnixNanos, blob};
-use hcfs_remote::{Manifest, RemoteError, RemoteErrorKind, SessionId, SessionOpen, SessionState, Uploaded};
+use hcfs_remote::{
+    BatchUpload, Manifest, RemoteError, RemoteErrorKind, SessionId, SessionOpen, SessionState, Uploaded,
+};
 use hcfs_state::UploadHint;
 use unicode_normalization::UnicodeNormalization;
 
@@ -74,19 +76,22 @@ struct Open {
 fn job_with_source(tools: &Tools, mut job: UploadJob) -> Result<Open, Failure> {
     let content = match job.source.take() {
         Some(file) => Content::Unnamed(file),
-        None => {
-            let file = tools
-                .folder
-                .open_read(&job.path, job.local.disk_path.as_deref())
-                .map_err(|error| Failure::apply(&job.path, &error))?;
-            match (file.fingerprint(), job.local.fingerprint) {
-                (found, seen) if is_version(&found, &seen) => Content::InFolder(file),
-                (found, seen) if job.is_beginning && may_begin_with(&found, &seen) => Content::Beginning(file),
-                _ => return Err(Failure::MovedHere),
-            }
-        }
+        None => in_folder(tools, &job)?,
     };
     Ok(Open { job, content: Arc::new(content) })
+}
+
+/// A file of the folder, if it is the version that was planned.
+fn in_folder(tools: &Tools, job: &UploadJob) -> Result<Content, Failure> {
+    let file = tools
+        .folder
+        .open_read(&job.path, job.local.disk_path.as_deref())
+        .map_err(|error| Failure::apply(&job.path, &error))?;
+    match (file.fingerprint(), job.local.fingerprint) {
+        (found, seen) if is_version(&found, &seen) => Ok(Content::InFolder(file)),
+        (found, seen) if job.is_beginning && may_begin_with(&found, &seen) => Ok(Content::Beginning(file)),
+        _ => Err(Failure::MovedHere),
+    }
 }
 
 /// What sealing a small file brings.
@@ -96,27 +101,38 @@ struct SmallBlob {
     hash: CiphertextHash,
 }
 
+/// Reads and seals a small file. Blocks.
+fn seal_small(tools: &Tools, job: &UploadJob, content: &Content) -> Result<SmallBlob, Failure> {
+    let path = &job.path;
+    let mut plain = vec![0; usize::try_from(job.local.fingerprint.size).map_err(|_| Failure::Changing)?];
+    pin::ReadAt::read_exact_at(content, &mut plain, 0).map_err(|error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => Failure::Changing,
+        _ => Failure::unreadable(path),
+    })?;
+    // Whatever the fingerprint says: what is sent must be what the plan was made on.
+    if !content.is_unchanged() || hash::salted_hash(&tools.owner.account, &plain) != job.local.hash {
+        return Err(Failure::Changing);
+    }
+    let nonce = fresh_nonce(&*tools.machine, path)?;
+    let bytes = *nonce.as_bytes();
+    let blob =
+        sealed::seal_blob(&tools.owner.keys.encryption, nonce, &plain).map_err(|error| Failure::frame(path, &error))?;
+    Ok(SmallBlob { hash: hash::blob_hash(&blob), blob: blob.into(), nonce: bytes })
+}
+
+/// A small file of the folder, ready to be sent. Blocks.
+pub(super) fn seal(tools: &Tools, job: &UploadJob) -> Result<BatchUpload, Failure> {
+    let content = in_folder(tools, job)?;
+    let made = seal_small(tools, job, &content)?;
+    Ok(BatchUpload { manifest: manifest(tools, job, made.hash)?, blob: made.blob })
+}
+
 async fn send_small(tools: &Arc<Tools>, open: Open, progress: &Progress) -> Result<RemoteEntry, Failure> {
     let Open { job, content } = open;
-    let owner = tools.owner.clone();
-    let (path, expected) = (job.path.clone(), (job.local.fingerprint.size, job.local.hash));
-    let machine = Arc::clone(&tools.machine);
-    let made = blocking(Arc::clone(&tools.machine), move || {
-        let (size, planned) = expected;
-        let mut plain = vec![0; usize::try_from(size).map_err(|_| Failure::Changing)?];
-        pin::ReadAt::read_exact_at(&*content, &mut plain, 0).map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => Failure::Changing,
-            _ => Failure::unreadable(&path),
-        })?;
-        // Whatever the fingerprint says: what is sent must be what the plan was made on.
-        if !content.is_unchanged() || hash::salted_hash(&owner.account, &plain) != planned {
-            return Err(Failure::Changing);
-        }
-        let nonce = fresh_nonce(&*machine, &path)?;
-        let bytes = *nonce.as_bytes();
-        let blob =
-            sealed::seal_blob(&owner.keys.encryption, nonce, &plain).map_err(|error| Failure::frame(&path, &error))?;
-        Ok(SmallBlob { hash: hash::blob_hash(&blob), blob: blob.into(), nonce: bytes })
+    let of = Arc::clone(tools);
+    let (job, made) = blocking(Arc::clone(&tools.machine), move || {
+        let made = seal_small(&of, &job, &content)?;
+        Ok::<_, Failure>((job, made))
     })
     .await?;
     let manifest = manifest(tools, &job, made.hash)?;
@@ -318,30 +334,18 @@ async fn settle_answer(
     nonce: &[u8; 24],
     answer: Result<Uploaded, RemoteError>,
 ) -> Result<Revision, Failure> {
-    let error = match answer {
-        Ok(uploaded) => return Ok(uploaded.revision),
-        Err(error) => error,
-    };
-    if error.kind != RemoteErrorKind::Ambiguous {
-        let is_final = matches!(
-            error.kind,
-            RemoteErrorKind::Conflict { .. }
-                | RemoteErrorKind::Stale
-                | RemoteErrorKind::NotFound
-                | RemoteErrorKind::Refused(_)
-                | RemoteErrorKind::UnknownCode(_)
-        );
-        if is_final {
-            // A session is bound to the version it was opened on: finalized again, it would be refused again.
-            tools.note(Note::Forget(job.path.clone())).await;
+    match answer {
+        Ok(uploaded) => Ok(uploaded.revision),
+        Err(error) if error.kind == RemoteErrorKind::Ambiguous => {
+            settle_fate(job, hcfs_remote::confirm_upload(&*tools.remote, manifest, nonce).await)
         }
-        return Err(match error.kind {
-            // The session expired.
-            RemoteErrorKind::NotFound => Failure::MovedThere,
-            _ => Failure::remote(&job.path, error),
-        });
+        Err(error) => Err(settle_refusal(tools, job, error).await),
     }
-    match hcfs_remote::confirm_upload(&*tools.remote, manifest, nonce).await {
+}
+
+/// What it means what became of an upload whose answer was lost.
+pub(super) fn settle_fate(job: &UploadJob, fate: Result<Option<Revision>, RemoteError>) -> Result<Revision, Failure> {
+    match fate {
         Ok(Some(revision)) => Ok(revision),
         // The listing will show which version won.
         Ok(None) => Err(Failure::MovedThere),
@@ -349,7 +353,28 @@ async fn settle_answer(
     }
 }
 
-fn entry(job: &UploadJob, revision: Revision) -> RemoteEntry {
+/// What it means that an upload was refused.
+pub(super) async fn settle_refusal(tools: &Tools, job: &UploadJob, error: RemoteError) -> Failure {
+    let is_final = matches!(
+        error.kind,
+        RemoteErrorKind::Conflict { .. }
+            | RemoteErrorKind::Stale
+            | RemoteErrorKind::NotFound
+            | RemoteErrorKind::Refused(_)
+            | RemoteErrorKind::UnknownCode(_)
+    );
+    if is_final {
+        // A session is bound to the version it was opened on: finalized again, it would be refused again.
+        tools.note(Note::Forget(job.path.clone())).await;
+    }
+    match error.kind {
+        // The session expired.
+        RemoteErrorKind::NotFound => Failure::MovedThere,
+        _ => Failure::remote(&job.path, error),
+    }
+}
+
+pub(super) fn entry(job: &UploadJob, revision: Revision) -> RemoteEntry {
     RemoteEntry { hash: job.local.hash, size: job.local.fingerprint.size, file_id: job.file_id(), revision }
 }
 

@@ -33,21 +33,24 @@ pub(crate) fn owner() -> Owner {
     Owner { account: phrase.account(), keys: Arc::new(phrase.folder_keys(&label())) }
 }
 
-/// A server whose devices look when they are told to: it has no feed.
+/// A server whose devices look when they are told to, and move files one by one: it has neither feed nor batches.
 pub(crate) fn server() -> MemoryServer {
     let server = MemoryServer::new(owner().account);
-    server.set_capabilities(&[
-        capability::STATE_ETAG,
-        capability::CONDITIONAL_DELETE,
-        capability::BATCH_UPLOAD,
-        capability::BATCH_DOWNLOAD,
-    ]);
+    server.set_capabilities(&[capability::STATE_ETAG, capability::CONDITIONAL_DELETE]);
     server
 }
 
-/// A server that tells its devices of changes.
-pub(crate) fn server_with_feed() -> MemoryServer {
+/// A server that tells its devices of changes, and takes and sends batches.
+pub(crate) fn server_with_all() -> MemoryServer {
     MemoryServer::new(owner().account)
+}
+
+/// A server that takes and sends batches, and has no feed.
+pub(crate) fn server_with_batches() -> MemoryServer {
+    let server = server_with_all();
+    let rest = [capability::BATCH_UPLOAD, capability::BATCH_DOWNLOAD];
+    server.set_capabilities(&[&[capability::STATE_ETAG, capability::CONDITIONAL_DELETE][..], &rest].concat());
+    server
 }
 
 pub(crate) fn id(path: &str) -> FileId {

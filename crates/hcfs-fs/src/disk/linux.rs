@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hcfs_model::{Fingerprint, Inode, UnixNanos};
 use rustix::fs::{
     AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, fallocate,
-    fchmod, flock, fstat, fstatvfs, fsync, ftruncate, linkat, mkdirat, openat, openat2, renameat_with, statat, syncfs,
-    unlinkat,
+    fchmod, flock, fstat, fstatfs, fstatvfs, fsync, ftruncate, linkat, mkdirat, openat, openat2, renameat_with, statat,
+    syncfs, unlinkat,
 };
 use rustix::io::{Errno, retry_on_intr};
 
@@ -26,6 +26,9 @@ use super::{Disk, DiskFile, Each, Kind, Open, Rename, Space, Stat, split, writeb
 
 /// Bytes of a path handed to the system at once: one call takes 4,095, and a relative path in the trash can be longer.
 const STEP: usize = 2048;
+/// File systems with one journal or one log for all names: ext2 to 4 (one number), XFS, btrfs; and tmpfs, which has no
+/// power loss to fear.
+const ORDERED: [u64; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994];
 /// Bytes of directory entries read at once.
 const ENTRIES: usize = 32 * 1024;
 
@@ -230,6 +233,11 @@ impl Disk for LinuxDisk {
     fn sync_all(&self) -> io::Result<()> {
         let fd = self.directory(b"", OFlags::RDONLY)?;
         Ok(retry_on_intr(|| syncfs(&fd))?)
+    }
+
+    fn keeps_order(&self) -> bool {
+        let kind = fstatfs(&self.root).map(|stat| u64::try_from(stat.f_type).unwrap_or_default());
+        kind.is_ok_and(|kind| ORDERED.contains(&kind))
     }
 
     fn space(&self) -> io::Result<Space> {

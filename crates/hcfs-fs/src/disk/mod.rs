@@ -152,6 +152,11 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// What the system refused.
     fn sync_all(&self) -> io::Result<()>;
+    /// Whether after a power loss no change of a name is there without those before it, and [`Disk::sync_all`] reaches
+    /// the device: what [`crate::Durability::Batch`] relies on. Where that is not known it is not so.
+    fn keeps_order(&self) -> bool {
+        false
+    }
     /// Room on the file system.
     ///
     /// # Errors
