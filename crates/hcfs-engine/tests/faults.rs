@@ -89,7 +89,8 @@ async fn a_session_is_not_continued_with_another_content() {
 async fn a_download_that_is_cut_goes_on_at_the_frame_it_reached() {
     let server = server();
     let a = Device::new("a", &server);
-    a.write("large", bytes(LARGE, 6));
+    // Below what comes over several connections.
+    a.write("large", bytes(12 * 1024 * 1024, 6));
     a.settle().await;
     let b = Device::new("b", &server);
     let cut = 9 * blob::FRAME + 1000;

@@ -1,7 +1,8 @@
 //! Receiving a file.
 //!
 //! The blob comes in runs of whole frames. While one run is opened, hashed and written on a thread of its own, the next
-//! one is received. A connection that breaks is taken up again at the first frame that is not in the staged part.
+//! one is received. A connection that breaks is taken up again at the first frame that is not in the staged part. What
+//! is large comes over several connections ([`super::wide`]).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
 use hcfs_crypto::frame::{BaseNonce, FrameError, HEADER, Header};
-use hcfs_crypto::hash::SaltedHasher;
+use hcfs_crypto::hash::{SaltedHasher, SaltedJoin, SaltedPiece, SaltedRun};
 use hcfs_crypto::reader::{self, PlainRange};
 use hcfs_fs::{ApplyError, Displaced, Durability, Expect, Install, Installed, Staged};
 use hcfs_model::{LocalEntry, RelPath, RemoteEntry, blob};
@@ -17,15 +18,16 @@ use hcfs_remote::{BodyStream, Expected, RemoteError, RemoteErrorKind};
 use hcfs_state::DownloadHint;
 use tokio::sync::mpsc;
 
+use super::wide::{self, CONNECTIONS, Wide, is_wide};
 use super::{Note, Tools};
 use crate::blocking::blocking;
 use crate::board::Progress;
 use crate::failure::Failure;
 
 /// Frames that are received, opened and written at a time.
-const RUN: u64 = 4;
+pub(super) const RUN: u64 = 4;
 /// After how many frames the progress is noted.
-const NOTED: u64 = 32;
+pub(super) const NOTED: u64 = 32;
 /// How often a connection may break without a frame arriving.
 const TRIES: u32 = 3;
 
@@ -56,19 +58,27 @@ pub(crate) struct Received {
 
 /// Receives a file and puts it under its name.
 pub(crate) async fn download(tools: Arc<Tools>, job: DownloadJob, progress: Progress) -> Result<Received, Failure> {
-    let _room = tools.buffers.room(2 * job.remote.size.min(RUN * blob::CHUNK)).await;
+    let connections = if is_wide(job.remote.size) { CONNECTIONS as u64 } else { 1 };
+    let _room = tools.buffers.room(connections * 2 * job.remote.size.min(RUN * blob::CHUNK)).await;
     let mut part = begin(&tools, &job, &progress).await?;
     let mut tries = 0;
+    let mut takes_ranges = true;
     while part.next < blob::frames(job.remote.size) {
         let before = part.next;
-        let (after, result) = receive(&tools, &job, part, &progress).await;
+        let (after, result) = match wide::receive(&tools, &job, part, &progress, takes_ranges).await {
+            Wide::Came(part, result) => (part, result),
+            Wide::Not(part) => {
+                takes_ranges = false;
+                receive(&tools, &job, part, &progress).await
+            }
+        };
         part = after;
         let Err(failure) = result else { continue };
         tries = if part.next > before { 0 } else { tries + 1 };
         match failure {
             Failure::Unavailable(_) if tries < TRIES => {}
             Failure::Path(_) => {
-                give_up(&tools, &job, &part).await;
+                give_up(&tools, &job, &part.staged).await;
                 return Err(failure);
             }
             _ => {
@@ -77,22 +87,22 @@ pub(crate) async fn download(tools: Arc<Tools>, job: DownloadJob, progress: Prog
             }
         }
     }
-    if part.hasher.finalize() != job.remote.hash {
-        give_up(&tools, &job, &part).await;
+    if part.join.finish() != Some(job.remote.hash) {
+        give_up(&tools, &job, &part.staged).await;
         return Err(Failure::damaged(&job.path, "its content is not what the listing promised"));
     }
-    put_in_place(&tools, &job, part).await
+    put_in_place(&tools, &job, part.staged).await
 }
 
 /// A file that is being received.
-struct Part {
-    staged: Staged,
-    hasher: SaltedHasher,
-    nonce: Option<[u8; 24]>,
+pub(super) struct Part {
+    pub(super) staged: Arc<Staged>,
+    pub(super) join: SaltedJoin,
+    pub(super) nonce: Option<[u8; 24]>,
     /// The first frame that is not in the staged part.
-    next: u64,
+    pub(super) next: u64,
     /// The frame up to which the progress was noted.
-    noted: u64,
+    pub(super) noted: u64,
 }
 
 pub(super) fn staged_name(remote: &RemoteEntry) -> String {
@@ -115,17 +125,17 @@ async fn begin(tools: &Arc<Tools>, job: &DownloadJob, progress: &Progress) -> Re
         };
         if let Some(hint) = hint.filter(fits)
             && let Some(staged) = of.folder.resume_stage(&name, remote.size).map_err(failed)?
-            && let Some(hasher) = rehash(&of, &staged, hint.frames_done, remote.size)
+            && let Some(join) = rehash(&of, &staged, hint.frames_done, remote.size)
         {
             let (nonce, next) = (Some(hint.base_nonce), hint.frames_done);
-            return Ok(Part { staged, hasher, nonce, next, noted: next });
+            return Ok(Part { staged: Arc::new(staged), join, nonce, next, noted: next });
         }
         if let Some(stale) = stale.filter(|stale| *stale != name) {
             // What cannot be removed now is removed by the next sweep.
             let _ = of.folder.discard(&stale);
         }
-        let staged = of.folder.stage(&name, remote.size).map_err(failed)?;
-        Ok(Part { staged, hasher: SaltedHasher::new(&of.owner.account), nonce: None, next: 0, noted: 0 })
+        let staged = Arc::new(of.folder.stage(&name, remote.size).map_err(failed)?);
+        Ok(Part { staged, join: SaltedJoin::new(&of.owner.account, remote.size), nonce: None, next: 0, noted: 0 })
     })
     .await?;
     progress.set(part.next * blob::CHUNK);
@@ -133,19 +143,22 @@ async fn begin(tools: &Arc<Tools>, job: &DownloadJob, progress: &Progress) -> Re
 }
 
 /// Hashes what an earlier try left in a part; `None` where it cannot be read.
-fn rehash(tools: &Tools, staged: &Staged, frames: u64, size: u64) -> Option<SaltedHasher> {
-    let mut hasher = SaltedHasher::new(&tools.owner.account);
-    let mut left = (frames * blob::CHUNK).min(size);
+fn rehash(tools: &Tools, staged: &Staged, frames: u64, size: u64) -> Option<SaltedJoin> {
+    let mut join = SaltedJoin::new(&tools.owner.account, size);
+    let end = (frames * blob::CHUNK).min(size);
     let mut offset = 0;
     let mut buffer = vec![0; 256 * 1024];
-    while left > 0 {
-        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+    let mut run = SaltedRun::new(&tools.owner.account, size, 0..frames);
+    while offset < end {
+        let wanted = usize::try_from(end - offset).unwrap_or(usize::MAX).min(buffer.len());
         let read = staged.read_at(&mut buffer[..wanted], offset).ok().filter(|read| *read > 0)?;
-        hasher.update(&buffer[..read]);
+        run.update(&buffer[..read]);
         offset += read as u64;
-        left -= read as u64;
     }
-    Some(hasher)
+    if frames > 0 {
+        join.push(run.finish());
+    }
+    Some(join)
 }
 
 /// Receives frames over one connection until the end or the first error. The part comes back either way.
@@ -165,6 +178,7 @@ async fn receive(
         let bytes = blob::frame_bytes(job.remote.size, run);
         bytes.end - bytes.start
     };
+    let Some(nonce) = part.nonce else { return (part, Err(Failure::damaged(&job.path, "it has no header"))) };
     let mut full = match body.take(length(run(part.next)), Vec::new()).await {
         Ok(full) => full,
         Err(error) => return (part, Err(Failure::remote(&job.path, error))),
@@ -174,17 +188,19 @@ async fn receive(
         let now = run(part.next);
         let then = run(now.end);
         let before = part.next;
-        let opening = open_run(tools, job, part, now, full);
+        let staged = Arc::clone(&part.staged);
+        let opening = open_run(tools, job, &staged, nonce, now.clone(), full);
         let (opened, next) = if then.is_empty() {
             (opening.await, Ok(Vec::new()))
         } else {
             tokio::join!(opening, body.take(length(then.clone()), std::mem::take(&mut spare)))
         };
-        let (back, used, result) = opened;
-        part = back;
-        if let Err(failure) = result {
-            return (part, Err(failure));
+        let (used, result) = opened;
+        match result {
+            Ok(piece) => part.join.push(piece),
+            Err(failure) => return (part, Err(failure)),
         }
+        part.next = now.end;
         progress.add(((part.next * blob::CHUNK).min(job.remote.size)).saturating_sub(before * blob::CHUNK));
         if part.next - part.noted >= NOTED {
             remember(tools, job, &part).await;
@@ -212,7 +228,7 @@ async fn connect(tools: &Arc<Tools>, job: &DownloadJob, part: &mut Part) -> Resu
             Err(error) if error.kind == RemoteErrorKind::RangeIgnored => {
                 part.next = 0;
                 part.noted = 0;
-                part.hasher = SaltedHasher::new(&tools.owner.account);
+                part.join = SaltedJoin::new(&tools.owner.account, size);
             }
             other => return other.map(|download| Body::new(download.body)).map_err(failed),
         }
@@ -224,33 +240,30 @@ async fn connect(tools: &Arc<Tools>, job: &DownloadJob, part: &mut Part) -> Resu
     Ok(body)
 }
 
-/// Opens a run of frames, hashes it and writes it to the part. Part and buffer come back either way.
-async fn open_run(
+/// Opens a run of frames, hashes it and writes it to the part. The buffer comes back either way.
+pub(super) async fn open_run(
     tools: &Arc<Tools>,
     job: &DownloadJob,
-    mut part: Part,
+    staged: &Arc<Staged>,
+    nonce: [u8; 24],
     frames: Range<u64>,
     mut buffer: Vec<u8>,
-) -> (Part, Vec<u8>, Result<(), Failure>) {
-    let (owner, path, size) = (tools.owner.clone(), job.path.clone(), job.remote.size);
+) -> (Vec<u8>, Result<SaltedPiece, Failure>) {
+    let (owner, path, size, staged) = (tools.owner.clone(), job.path.clone(), job.remote.size, Arc::clone(staged));
     blocking(Arc::clone(&tools.machine), move || {
-        let Some(nonce) = part.nonce else {
-            return (part, buffer, Err(Failure::damaged(&path, "it has no header")));
-        };
         let nonce = BaseNonce::from_bytes(nonce);
         let key = &owner.keys.encryption;
-        let Part { staged, hasher, next, .. } = &mut part;
+        let mut run = SaltedRun::new(&owner.account, size, frames.clone());
         let result = reader::open_frames(key, &nonce, size, frames, &mut buffer, |offset, chunk| {
             staged.write_at(chunk, offset)?;
-            hasher.update(chunk);
-            *next += 1;
+            run.update(chunk);
             Ok::<(), OpenFailure>(())
         });
-        let result = result.map_err(|error| match error {
+        let result = result.map(|()| run.finish()).map_err(|error| match error {
             OpenFailure::Frame(error) => Failure::frame(&path, &error),
             OpenFailure::Disk(error) => Failure::apply(&path, &error),
         });
-        (part, buffer, result)
+        (buffer, result)
     })
     .await
 }
@@ -273,12 +286,20 @@ impl From<ApplyError> for OpenFailure {
     }
 }
 
-async fn put_in_place(tools: &Arc<Tools>, job: &DownloadJob, part: Part) -> Result<Received, Failure> {
+async fn put_in_place(tools: &Arc<Tools>, job: &DownloadJob, staged: Arc<Staged>) -> Result<Received, Failure> {
     let (of, job) = (Arc::clone(tools), job.clone());
     let gate = Arc::clone(&tools.gate).read_owned().await;
     blocking(Arc::clone(&tools.machine), move || {
         let _gate = gate;
-        install(&of, &job, part.staged, Durability::Each)
+        // A write that was broken off may still hold the part: then it is opened once more.
+        let staged = match Arc::try_unwrap(staged) {
+            Ok(staged) => staged,
+            Err(shared) => {
+                let again = of.folder.resume_stage(shared.name(), shared.size());
+                again.map_err(|error| Failure::apply(&job.path, &error))?.ok_or(Failure::MovedHere)?
+            }
+        };
+        install(&of, &job, staged, Durability::Each)
     })
     .await
 }
@@ -299,7 +320,7 @@ pub(super) fn install(
 }
 
 /// Notes how far a part is.
-async fn remember(tools: &Arc<Tools>, job: &DownloadJob, part: &Part) {
+pub(super) async fn remember(tools: &Arc<Tools>, job: &DownloadJob, part: &Part) {
     let Some(base_nonce) = part.nonce else { return };
     let hint = DownloadHint {
         file_id: job.remote.file_id,
@@ -312,27 +333,27 @@ async fn remember(tools: &Arc<Tools>, job: &DownloadJob, part: &Part) {
 }
 
 /// Throws a part away that is of no use.
-async fn give_up(tools: &Arc<Tools>, job: &DownloadJob, part: &Part) {
-    let (folder, name) = (Arc::clone(&tools.folder), part.staged.name().to_owned());
+async fn give_up(tools: &Arc<Tools>, job: &DownloadJob, staged: &Staged) {
+    let (folder, name) = (Arc::clone(&tools.folder), staged.name().to_owned());
     // What cannot be removed now is removed by the next sweep.
     let _ = blocking(Arc::clone(&tools.machine), move || folder.discard(&name)).await;
     tools.note(Note::Forget(job.path.clone())).await;
 }
 
 /// A body that is taken in pieces of known length.
-struct Body {
+pub(super) struct Body {
     stream: BodyStream,
     rest: Bytes,
 }
 
 /// Why the head of a blob could not be read.
-enum HeadFailure {
+pub(super) enum HeadFailure {
     Remote(RemoteError),
     Frame(FrameError),
 }
 
 impl HeadFailure {
-    fn of(self, path: &RelPath) -> Failure {
+    pub(super) fn of(self, path: &RelPath) -> Failure {
         match self {
             Self::Remote(error) => Failure::remote(path, error),
             Self::Frame(error) => Failure::frame(path, &error),
@@ -341,12 +362,12 @@ impl HeadFailure {
 }
 
 impl Body {
-    fn new(stream: BodyStream) -> Self {
+    pub(super) fn new(stream: BodyStream) -> Self {
         Self { stream, rest: Bytes::new() }
     }
 
     /// The next `length` bytes, in `buffer`, which is emptied first.
-    async fn take(&mut self, length: u64, mut buffer: Vec<u8>) -> Result<Vec<u8>, RemoteError> {
+    pub(super) async fn take(&mut self, length: u64, mut buffer: Vec<u8>) -> Result<Vec<u8>, RemoteError> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         buffer.clear();
         while buffer.len() < length {
@@ -364,14 +385,14 @@ impl Body {
     }
 
     /// The blob's header, checked against the listed size.
-    async fn header(&mut self, size: u64) -> Result<BaseNonce, HeadFailure> {
+    pub(super) async fn header(&mut self, size: u64) -> Result<BaseNonce, HeadFailure> {
         let bytes = self.take(HEADER as u64, Vec::with_capacity(HEADER)).await.map_err(HeadFailure::Remote)?;
         let bytes = bytes.first_chunk::<HEADER>().ok_or(HeadFailure::Frame(FrameError::TruncatedHeader))?;
         Ok(Header::parse(bytes, size).map_err(HeadFailure::Frame)?.nonce)
     }
 
     /// Nothing may follow.
-    async fn end(&mut self) -> Result<(), RemoteError> {
+    pub(super) async fn end(&mut self) -> Result<(), RemoteError> {
         let trailing = || RemoteError::new(RemoteErrorKind::Inconsistent, "download", "bytes follow the last frame");
         if !self.rest.is_empty() {
             return Err(trailing());

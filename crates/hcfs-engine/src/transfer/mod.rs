@@ -8,6 +8,7 @@ mod batch;
 mod content;
 mod down;
 mod up;
+mod wide;
 
 use std::sync::Arc;
 
