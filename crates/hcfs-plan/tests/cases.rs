@@ -271,6 +271,10 @@ fn a_cut_off_swap_whose_target_was_edited_there_ends_at_the_conflict_copy() {
     let mut rows = rows(&[(".hcfs-rename-0~a", "-A-", 0), ("b", "ACB", 2)]);
     let found = plan(&rows, &context()).unwrap();
     assert_eq!(lines(&found), expected);
+    // A content that came under that name since, over one that was agreed, is no leftover.
+    let edited = self::rows(&[(".hcfs-rename-0~a", "-AD", 0), ("b", "ACB", 2)]);
+    let found_edited = lines(&plan(&edited, &context()).unwrap());
+    assert!(found_edited.contains(&"Transfer: download .hcfs-rename-0~a".to_owned()), "{found_edited:#?}");
     // Two of them with one conflict: the other comes as it is.
     rows.extend(self::rows(&[(".hcfs-rename-1~c", "-A-", 0)]));
     let found = lines(&plan(&rows, &context()).unwrap());
@@ -441,12 +445,87 @@ fn copy_of(text: &str, context: &Context) -> String {
 }
 
 #[test]
+fn a_copy_has_the_name_it_is_given_also_on_disk() {
+    let mut here = local(b'A', 1);
+    here.disk_path = Some(b"e\xcc\x81".to_vec().into());
+    let row = Row { local: Some(here), ..row(['A', 'B', 'C'], 1) };
+    let plan = plan(&Rows::from([(path("\u{e9}"), row)]), &context()).unwrap();
+    let sent = plan.actions().find_map(|action| match action {
+        Action::Upload { local, .. } => Some(local.disk_path.clone()),
+        _ => None,
+    });
+    assert_eq!(sent, Some(None));
+}
+
+#[test]
+fn an_ignored_file_keeps_the_directory_it_is_in() {
+    let ignored = [path("p/x")].into_iter().collect();
+    let plan = plan(&rows(&[("p", "-B-", 0), ("p/x", "A-A", 1)]), &Context { ignored, ..context() }).unwrap();
+    assert_eq!(plan.reported, [(path("p"), Reason::InTheWay { by: path("p/x") })]);
+    assert_eq!(lines(&plan), ["Settle: forget p/x"]);
+}
+
+#[test]
+fn a_version_of_the_server_that_nobody_agreed_on_is_not_moved_away() {
+    let decided = [(path("a"), Resolution::KeepLocal)].into_iter().collect();
+    let table = rows(&[("a", "BCA", 1), ("b", "-BB", 1), ("c", "C--", 3)]);
+    let found = lines(&plan(&table, &Context { decided, ..context() }).unwrap());
+    assert!(found.iter().all(|line| !line.starts_with("RenameRemote")), "{found:#?}");
+}
+
+#[test]
+fn what_is_open_is_not_settled() {
+    let decided = [(path("a"), Resolution::Skip)].into_iter().collect();
+    let conflict = plan(&rows(&[("a", "BCA", 1)]), &Context { decided, ..context() }).unwrap();
+    let blocked = [path("a")].into_iter().collect();
+    let report = plan(&rows(&[("a", "B-A", 1)]), &Context { blocked, ..context() }).unwrap();
+    let mut gone = Rows::new();
+    for number in 0..30 {
+        gone.insert(path(&format!("{number}")), row(['-', 'A', 'A'], number));
+    }
+    let hold = plan(&gone, &context()).unwrap();
+    let open = [&conflict, &report, &hold].map(|plan| (plan.conflicts.len(), plan.reported.len(), plan.holds.len()));
+    assert_eq!(open, [(1, 0, 0), (0, 1, 0), (0, 0, 1)]);
+    for plan in [conflict, report, hold] {
+        assert!(plan.is_empty() && !plan.is_settled(), "{plan:?}");
+    }
+    assert!(plan_of(&[]).is_settled());
+}
+
+#[test]
+fn actions_are_told_by_stable_names() {
+    let table = [("a", "A--", 1), ("b", "-B-", 0), ("c", "CDE", 3), ("d", "FF-", 4), ("e", "--G", 0), ("f", "H-H", 5)];
+    let moved = [("g", "-II", 6), ("h", "I--", 6), ("i", "-KK", 7), ("k", "L-L", 8), ("l", "-L-", 0)];
+    let plan = plan_of(&[&table[..], &moved[..]].concat());
+    let mut kinds: Vec<&str> = plan.actions().map(Action::kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let all = [
+        "adopt",
+        "delete_local",
+        "delete_remote",
+        "download",
+        "forget",
+        "rename_local",
+        "rename_remote",
+        "set_aside",
+        "upload",
+    ];
+    assert_eq!(kinds, all);
+}
+
+#[test]
 fn conflict_copies_have_names_that_fit_and_tell() {
     let long = "é".repeat(120);
     for (text, device, copy) in [
         ("d/a.tar.gz", "laptop", "d/a.tar (conflict, laptop, 2025-01-31).gz"),
         (".profile", "laptop", ".profile (conflict, laptop, 2025-01-31)"),
         ("a.not an extension", "laptop", "a.not an extension (conflict, laptop, 2025-01-31)"),
+        (
+            "a long name.an_extension_too_long",
+            "laptop",
+            "a long name.an_extension_too_long (conflict, laptop, 2025-01-31)",
+        ),
         ("a", "../../etc/\0x\\", "a (conflict, ..-..-etc--x-, 2025-01-31)"),
         ("a", "", "a (conflict, device, 2025-01-31)"),
         ("a", "..", "a (conflict, device, 2025-01-31)"),
@@ -455,7 +534,7 @@ fn conflict_copies_have_names_that_fit_and_tell() {
         let context = Context { device: device.into(), ..context() };
         assert_eq!(copy_of(text, &context), copy);
         assert_eq!(copy_name(&path(text), device, "2025-01-31"), path(copy));
-        assert!(is_reserved(&path(copy)));
+        assert!(is_reserved(&path(copy)) && !is_reserved(&path(text)));
     }
     let name = copy_of(&format!("d/{long}.txt"), &context());
     assert!(name.len() <= 255 + 2 && name.len() > 250, "{}", name.len());
@@ -472,6 +551,14 @@ fn a_copy_goes_further_up_when_the_path_would_grow_beyond_its_limit() {
     let copy = copy_of(&text, &context());
     assert!(copy.len() <= 4096);
     assert!(copy.ends_with(" (conflict, laptop, 2025-01-31)"), "{copy}");
+}
+
+#[test]
+fn a_copy_stays_in_its_directory_up_to_the_last_byte() {
+    let directory = format!("{}/{}", "d".repeat(100), vec!["e".repeat(189); 20].join("/"));
+    let text = format!("{directory}/{}", "f".repeat(4096 - directory.len() - 1));
+    let copy = copy_of(&text, &context());
+    assert_eq!((copy.len(), copy.rsplit_once('/').unwrap().0), (4096, directory.as_str()));
 }
 
 #[test]

@@ -112,6 +112,17 @@ fn a_whole_top_level_directory_is_held_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_whole_top_level_directory_of_few_files_may_go() {
+    for (count, held) in [(25, 0), (26, 1)] {
+        let mut rows = Rows::new();
+        gone(&mut rows, "photos/", HERE, count);
+        gone(&mut rows, "mail/", HERE, 10);
+        let plan = plan(&rows, &folder(10_000, &[("photos", count), ("mail", 5_000)])).unwrap();
+        assert_eq!(plan.holds.len(), held, "{count}");
+    }
+}
+
+#[test]
 fn a_hold_is_accepted_by_side() {
     let mut rows = Rows::new();
     gone(&mut rows, "a", HERE, 30);
