@@ -9,7 +9,8 @@ use hcfs_tests::Device;
 use crate::world::World;
 
 /// What lies in a home besides the folder: the person's own things, and the program's.
-const HOME: [&str; 9] = ["docs", "desk", "grave", "token", "words", "background.log", "run", ".config", ".local"];
+const HOME: [&str; 10] =
+    ["docs", "desk", "grave", "token", "words", "background.log", "run", ".config", ".local", "lost+found"];
 /// What the program keeps in its state directory, by the start of the name.
 const STATE: [&str; 6] = ["enc_mnemonic.json", "recovery-phrase.txt", "unlock.key", "folders", "lock", "daemon"];
 /// What the program keeps in a folder.

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use hcfs_testkit::{Person, Rng, Written};
-use hcfs_tests::{Device, Site, text};
+use hcfs_tests::{Device, Drive, Machine, Site, text};
 use serde_json::Value;
 
 /// How often all devices sync before they must agree.
@@ -30,9 +30,20 @@ impl fmt::Display for Kills {
     }
 }
 
+/// What a kill takes with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The process alone.
+    Process,
+    /// The process, and what its drive was not yet given.
+    Power,
+}
+
 /// Two devices and a server, each a process.
 pub(crate) struct World {
     rng: Rng,
+    /// The drive of the server and that of the second device, where power is cut: the first device is the witness.
+    drives: Option<[Drive; 2]>,
     pub(crate) site: Site,
     pub(crate) devices: Vec<Device>,
     pub(crate) people: Vec<Person>,
@@ -42,12 +53,21 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
-        let site = Site::new();
+    pub(crate) fn new(seed: u64, cut: Cut) -> Self {
+        let mut rng = Rng::new(seed);
+        let machines = [Machine::new().unwrap(), Machine::new().unwrap()];
+        let drives = (cut == Cut::Power).then(|| {
+            let commit = 1 + rng.below(30);
+            let options = format!("noauto_da_alloc,commit={commit}");
+            machines.each_ref().map(|machine| Drive::over(&machine.path(""), 512, &options).unwrap())
+        });
+        let [server, second] = machines;
+        let site = Site::on(server);
         let first = site.device("anna", None);
-        let second = site.device("bert", Some(&first.words()));
+        let second = site.device_on(second, &site.url, "bert", Some(&first.words()));
         let mut world = Self {
-            rng: Rng::new(seed),
+            rng,
+            drives,
             site,
             devices: Vec::new(),
             people: Vec::new(),
@@ -58,14 +78,15 @@ impl World {
         for device in [first, second] {
             world.add(device);
         }
+        for drive in world.drives.iter().flatten() {
+            drive.sync().unwrap();
+        }
         world
     }
 
     /// A device that looks every second, and a person at it.
     fn add(&mut self, mut device: Device) {
-        let config = device.machine.path(".config/hcfs/config.toml");
-        let slow = std::fs::read_to_string(&config).unwrap();
-        std::fs::write(&config, slow.replace("[server]\n", "[server]\npoll_seconds = 1\n")).unwrap();
+        device.look_often();
         self.people.push(Person::new(&device.folder, &device.machine.path("")));
         device.machine.spawn(&["daemon"]).unwrap();
         self.devices.push(device);
@@ -101,8 +122,15 @@ impl World {
     fn work(&mut self) {
         for _ in 0..1 + self.rng.below(8) {
             let who = self.rng.below(self.people.len());
+            if who == 1 && self.drives.is_some() && self.rng.chance(70) {
+                // What is made durable by hand takes the daemon's own work along.
+                continue;
+            }
             let what = self.people[who].act(&mut self.rng, &mut self.written);
             self.tell(format!("{who}: {what}"));
+            if let (1, Some([_, drive])) = (who, &self.drives) {
+                drive.sync().unwrap();
+            }
             if self.rng.chance(30) {
                 self.pass(20_000);
             }
@@ -113,6 +141,9 @@ impl World {
     fn kill(&mut self) -> Result<(), String> {
         self.all_run()?;
         let (devices, server) = match self.rng.below(10) {
+            // The witness keeps running where power is cut.
+            _ if self.drives.is_some() && self.rng.chance(60) => (vec![1], false),
+            _ if self.drives.is_some() => (vec![1].split_off(self.rng.below(2)), true),
             0..3 => (vec![0], false),
             3..6 => (vec![1], false),
             6..8 => (vec![], true),
@@ -128,7 +159,9 @@ impl World {
             self.tell("kill the server");
             *self.kills.0.entry("the server").or_default() += 1;
         }
-        if self.rng.chance(50) {
+        self.cut_power(&devices, server);
+        // Nobody works at a machine without power.
+        if self.drives.is_none() && self.rng.chance(50) {
             self.work();
             self.pass(30_000);
         }
@@ -140,6 +173,16 @@ impl World {
         }
         self.tell("start again");
         Ok(())
+    }
+
+    fn cut_power(&self, devices: &[usize], server: bool) {
+        let Some([of_server, of_device]) = &self.drives else { return };
+        if server {
+            of_server.cut_power().unwrap();
+        }
+        if devices.contains(&1) {
+            of_device.cut_power().unwrap();
+        }
     }
 
     /// Whatever was started and not killed still runs.

@@ -1,5 +1,6 @@
 //! Machines for the tests of the real program: each has directories of its own and runs `hcfs` as a process.
 
+mod drive;
 mod site;
 
 use std::ffi::OsStr;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub use drive::{Drive, has_drives};
 pub use site::{Device, Site};
 
 /// How long anything may take before a test gives up on it.

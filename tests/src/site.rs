@@ -25,7 +25,15 @@ impl Site {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it starts a process")]
     pub fn new() -> Self {
-        let mut server = Machine::new().unwrap();
+        Self::on(Machine::new().unwrap())
+    }
+
+    /// A server that listens, on a machine that was set up.
+    ///
+    /// # Panics
+    /// It does not come up.
+    #[must_use]
+    pub fn on(mut server: Machine) -> Self {
         let url = server.serve(&server.path("data"), "127.0.0.1:0").unwrap();
         assert!(url.starts_with("http://127.0.0.1:"), "{url}");
         Self { server, url }
@@ -69,7 +77,15 @@ impl Site {
     /// It cannot be set up.
     #[must_use]
     pub fn device_by(&self, url: &str, name: &str, words: Option<&str>) -> Device {
-        let machine = Machine::new().unwrap();
+        self.device_on(Machine::new().unwrap(), url, name, words)
+    }
+
+    /// As [`Site::device_by`], on a machine that was set up.
+    ///
+    /// # Panics
+    /// It cannot be set up.
+    #[must_use]
+    pub fn device_on(&self, machine: Machine, url: &str, name: &str, words: Option<&str>) -> Device {
         let folder = machine.path("docs");
         std::fs::create_dir(&folder).unwrap();
         let (token_file, words_file) = (machine.path("token"), machine.path("words"));
@@ -107,6 +123,16 @@ impl Device {
     #[must_use]
     pub fn words(&self) -> String {
         std::fs::read_to_string(self.machine.path(".local/state/hcfs/recovery-phrase.txt")).unwrap()
+    }
+
+    /// Has it look at the server every second. Its daemon must not run yet.
+    ///
+    /// # Panics
+    /// It has no configuration.
+    pub fn look_often(&self) {
+        let config = self.machine.path(".config/hcfs/config.toml");
+        let slow = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, slow.replace("[server]\n", "[server]\npoll_seconds = 1\n")).unwrap();
     }
 
     /// Writes a file of the folder.

@@ -29,7 +29,7 @@ enum Runs {
 }
 
 /// The first one is meant where none is named.
-const SOAKS: [Soak; 4] = [
+const SOAKS: [Soak; 5] = [
     Soak {
         name: "sim",
         package: "hcfs-tests",
@@ -60,6 +60,13 @@ const SOAKS: [Soak; 4] = [
         runs: Runs::Test { program: "crash", test: "killed_at_any_moment_nothing_is_lost" },
         release: false,
         defaults: &["--runs", "300"],
+    },
+    Soak {
+        name: "power",
+        package: "hcfs-tests",
+        runs: Runs::Test { program: "crash", test: "cut_off_from_power_at_any_moment_nothing_is_lost" },
+        release: false,
+        defaults: &["--runs", "100"],
     },
 ];
 

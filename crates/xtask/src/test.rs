@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::{cargo, finish};
 
 /// Programs the tests start, and the Debian package each comes with.
-const PROGRAMS: [(&str, &str); 2] = [("cc", "build-essential"), ("curl", "curl")];
+const PROGRAMS: [(&str, &str); 3] = [("cc", "build-essential"), ("curl", "curl"), ("mkfs.ext4", "e2fsprogs")];
 
 /// Installs, builds, tests; `arguments` go to `cargo test`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
