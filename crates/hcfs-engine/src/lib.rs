@@ -45,6 +45,7 @@ mod start;
 mod status;
 mod transfer;
 mod wants;
+mod watching;
 
 /// What a dry run brings, in the planner's own words.
 pub use hcfs_plan as plan;

@@ -9,8 +9,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hcfs_fs::{Folder, Hint, IGNORE_FILE, RescanReason, Rules, Watch};
-use hcfs_model::{Problem, ProblemCode, RelPath, UnixNanos};
+use hcfs_fs::{Folder, Rules, Watch};
+use hcfs_model::{RelPath, UnixNanos};
 use hcfs_remote::Remote;
 use hcfs_state::{StateError, Store};
 use tokio::sync::{Notify, RwLock, broadcast, mpsc, oneshot};
@@ -31,10 +31,7 @@ use crate::wants::Wants;
 /// How long after its last full scan the whole folder is looked at again: the watcher's word is a hint.
 const FULL_SCAN: Duration = Duration::from_secs(15 * 60);
 /// The same where the watcher cannot be relied on.
-const POLLED_SCAN: Duration = Duration::from_secs(30);
-
-/// How long after a watcher could not be had it is tried again: that costs a look at every directory.
-const WATCH_AGAIN: Duration = Duration::from_secs(10 * 60);
+pub(crate) const POLLED_SCAN: Duration = Duration::from_secs(30);
 
 /// How long after a full scan lost events lead to another one.
 const OVERFLOW_PAUSE: Duration = Duration::from_secs(60);
@@ -128,11 +125,11 @@ pub(crate) struct Session {
 /// When the session looks by itself.
 pub(crate) struct Timers {
     pub(crate) next_poll: Instant,
-    next_full_scan: Instant,
+    pub(crate) next_full_scan: Instant,
     last_full_scan: Option<Instant>,
     next_prune: Instant,
     /// When a watcher is tried to be had again; `None` where there is one.
-    next_watch: Option<Instant>,
+    pub(crate) next_watch: Option<Instant>,
     /// How many bytes lie in the trash, as far as that is known without looking.
     pub(crate) trash: u64,
     /// After trouble: nothing is tried before.
@@ -157,7 +154,7 @@ impl Timers {
 
     /// Has the whole folder looked at, but not again and again: a scan of a very large tree can itself overflow the
     /// watcher's queue.
-    fn rescan_soon(&mut self) {
+    pub(crate) fn rescan_soon(&mut self) {
         let soon = self.last_full_scan.map_or_else(Instant::now, |last| last + OVERFLOW_PAUSE);
         self.next_full_scan = self.next_full_scan.min(soon);
     }
@@ -349,58 +346,6 @@ impl Session {
                 command = self.commands.recv(), if !self.stopping => self.take(command),
                 () = self.bell.notified() => self.heed(),
                 value = &mut work => return value,
-            }
-        }
-    }
-
-    /// Notes what the watcher says. Hints only say where to look.
-    fn heed(&mut self) {
-        self.heed_touched();
-        let hints = self.watcher.as_ref().map(|watcher| watcher.take()).unwrap_or_default();
-        for hint in hints {
-            match hint {
-                Hint::Touched(path) | Hint::Subtree(path) if path.name() == IGNORE_FILE => {
-                    self.wants.below(path);
-                    self.wants.everything_here();
-                }
-                Hint::Touched(path) | Hint::Subtree(path) => self.wants.below(path),
-                Hint::Moved(from, to) => self.wants.moved(from, to),
-                Hint::Rescan(RescanReason::Overflow) => self.timers.rescan_soon(),
-                Hint::Rescan(RescanReason::WatchLimit { needed, sysctl }) => {
-                    let hint = RescanReason::WatchLimit { needed, sysctl }.hint().unwrap_or_default();
-                    self.wants.everything_here();
-                    self.without_watcher(format!("{needed} directories cannot be watched: {sysctl} is too low"), hint);
-                }
-            }
-        }
-    }
-
-    /// Goes on with a watcher that has just been started.
-    pub(crate) fn watched_by(&mut self, watcher: Box<dyn Watch>) {
-        if !watcher.is_limited() {
-            self.blocked.set_folder_problem(None);
-        }
-        // One that met the limit says with its first hint how many watches it needs.
-        self.watcher = Some(watcher);
-        self.timers.next_watch = None;
-    }
-
-    /// Goes on by looking at the folder from time to time, and tries again later.
-    pub(crate) fn without_watcher(&mut self, message: String, hint: String) {
-        self.watcher = None;
-        let problem = Problem { path: None, code: ProblemCode::WatchLimit, message, hint };
-        self.blocked.set_folder_problem(Some(problem));
-        self.timers.next_watch = Some(Instant::now() + WATCH_AGAIN);
-        self.timers.next_full_scan = self.timers.next_full_scan.min(Instant::now() + POLLED_SCAN);
-    }
-
-    /// Tries to have the folder watched, where it is not.
-    fn watch_again(&mut self) {
-        if self.timers.next_watch.take().is_some() {
-            self.settle_in();
-            if self.watcher.is_some() {
-                // What happened until now was seen by nobody.
-                self.wants.everything_here();
             }
         }
     }
