@@ -1,5 +1,7 @@
 //! Answers: a payload or a failure, in the protocol's envelope.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use hcfs_model::{FileId, Revision};
@@ -54,6 +56,14 @@ impl Failure {
         Self(Box::new(Refusal { status: StatusCode::CONFLICT, envelope, header: None }))
     }
 
+    /// More requests than are allowed; the next may come after `wait`.
+    pub(crate) fn too_often(wait: Duration) -> Self {
+        // What clients take notice of (protocol §4).
+        let seconds = wait.as_secs().saturating_add(1).min(120);
+        let failure = Self::new(ErrorCode::RateLimited, format!("too many requests; wait {seconds} seconds"));
+        failure.with_header(RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
     /// A failure the protocol has no code for.
     pub(crate) fn other(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let envelope = Envelope::Error(ErrorBody { error: ErrorCode::from_text(code), message: message.into() });
@@ -72,9 +82,10 @@ impl Failure {
         EntryAnswer { file_id, status: status.as_u16(), answer }
     }
 
-    /// Whether the same request can never succeed: the server is well, and said no.
+    /// Whether the same request can never succeed: the server is well, and said no for good.
     pub(crate) fn is_final(&self) -> bool {
-        self.0.status.is_client_error()
+        let later = [StatusCode::PAYMENT_REQUIRED, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+        self.0.status.is_client_error() && !later.contains(&self.0.status)
     }
 
     /// The same with one more header.
@@ -110,8 +121,12 @@ impl From<MetadataError> for Failure {
 
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
+        let code = match error {
+            WriteError::Full => ErrorCode::InsufficientStorage,
+            _ => ErrorCode::StorageInconsistency,
+        };
         tracing::error!(error = &error as &dyn std::error::Error, "the blob store failed");
-        Self::new(ErrorCode::StorageInconsistency, error.to_string())
+        Self::new(code, error.to_string())
     }
 }
 

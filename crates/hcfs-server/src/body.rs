@@ -12,22 +12,26 @@ use http::StatusCode;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use prometheus_client::metrics::counter::Counter;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
+use crate::Limits;
 use crate::answer::Failure;
 
 /// Bytes of a refused body that are still read: well above the largest part of a session.
 const LINGER_BYTES: u64 = 64 << 20;
+/// Bytes within which the deadline for the next ones is set anew.
+const PROGRESS: u64 = 16 << 10;
 /// How long they are waited for.
 const LINGER_TIME: Duration = Duration::from_secs(10);
 
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    /// No byte came for the stall timeout.
-    #[error("the request's body stopped coming")]
+    /// Too few bytes came within the stall timeout.
+    #[error("the request's body stopped coming, or comes too slowly")]
     Stalled,
     /// More bytes than the endpoint takes.
     #[error("the request's body is too large")]
@@ -37,12 +41,17 @@ pub(crate) enum BodyError {
     Broken(#[source] hyper::Error),
 }
 
-/// The body of a request, with a bound on how long the next bytes may take. Dropped early, it hands what is left of the
-/// connection's body back.
+/// The body of a request, with a bound on how long the next [`PROGRESS`] bytes may take: neither a client that stops nor
+/// one that sends a byte now and then holds a place for ever. Dropped early, it hands what is left of the connection's
+/// body back.
 pub(crate) struct Inbound {
     body: Option<Incoming>,
     stall: Duration,
     deadline: Pin<Box<Sleep>>,
+    /// Bytes since the deadline was set.
+    progress: u64,
+    reading: bool,
+    received: Counter,
     back: Option<oneshot::Sender<Incoming>>,
     /// The client waits for a `100 Continue`, which reading the body would send.
     waits: bool,
@@ -52,11 +61,24 @@ pub(crate) struct Inbound {
 pub(crate) struct Leftover(oneshot::Receiver<Incoming>);
 
 impl Inbound {
-    /// Wraps a body; `waits` when the request expects a `100 Continue`.
-    pub(crate) fn new(body: Incoming, stall: Duration, waits: bool) -> (Self, Leftover) {
+    /// Wraps a body, whose bytes are counted; `waits` when the request expects a `100 Continue`.
+    pub(crate) fn new(body: Incoming, limits: &Limits, waits: bool, received: Counter) -> (Self, Leftover) {
         let (back, leftover) = oneshot::channel();
+        let stall = limits.stall_timeout;
         let deadline = Box::pin(tokio::time::sleep(stall));
-        (Self { body: Some(body), stall, deadline, back: Some(back), waits }, Leftover(leftover))
+        let inbound =
+            Self { body: Some(body), stall, deadline, progress: 0, reading: false, received, back: Some(back), waits };
+        (inbound, Leftover(leftover))
+    }
+
+    fn progressed(&mut self, bytes: u64) {
+        self.received.inc_by(bytes);
+        self.progress += bytes;
+        if self.progress >= PROGRESS {
+            self.progress = 0;
+            let deadline = Instant::now() + self.stall;
+            self.deadline.as_mut().reset(deadline);
+        }
     }
 }
 
@@ -67,9 +89,17 @@ impl http_body::Body for Inbound {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.waits = false;
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        if let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) {
+        let polled = Pin::new(body).poll_frame(cx);
+        if !self.reading {
+            // What went before the first read was the server's time.
+            self.reading = true;
             let deadline = Instant::now() + self.stall;
             self.deadline.as_mut().reset(deadline);
+        }
+        if let Poll::Ready(frame) = polled {
+            if let Some(Ok(frame)) = &frame {
+                self.progressed(frame.data_ref().map_or(0, Bytes::len) as u64);
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)));
         }
         match self.deadline.as_mut().poll(cx) {

@@ -7,6 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use hcfs_model::UnixNanos;
 
+use crate::peer::Network;
+use crate::rate::Rate;
+use crate::tls::TlsFiles;
+
 /// What a server is started with.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
@@ -14,6 +18,12 @@ pub struct ServerConfig {
     pub storage: Storage,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The certificate to speak TLS with; without one, a proxy in front does, or the server is for this machine alone.
+    pub tls: Option<TlsFiles>,
+    /// Proxies whose `X-Forwarded-For` says where a request comes from.
+    pub trusted_proxies: Vec<Network>,
+    /// Where the metrics are shown, without asking for a token; not at all when absent.
+    pub metrics: Option<SocketAddr>,
     /// Bounds on what clients may ask for.
     pub limits: Limits,
     /// The clock of timestamps and expiry.
@@ -24,7 +34,15 @@ impl ServerConfig {
     /// The usual limits and the system's clock.
     #[must_use]
     pub fn new(data: PathBuf, listen: SocketAddr) -> Self {
-        Self { storage: Storage::local(data), listen, limits: Limits::default(), clock: Clock::system() }
+        Self {
+            storage: Storage::local(data),
+            listen,
+            tls: None,
+            trusted_proxies: Vec::new(),
+            metrics: None,
+            limits: Limits::default(),
+            clock: Clock::system(),
+        }
     }
 }
 
@@ -48,11 +66,23 @@ impl Storage {
 pub struct Limits {
     /// Open connections; further ones wait in the kernel's queue.
     pub connections: usize,
-    /// Requests that move a blob at the same time; each holds 0.5 MiB, and never more than 3 MiB.
+    /// Open connections of one address, or of one IPv6 network of 64 bits; further ones are closed. This machine and the
+    /// trusted proxies are not counted.
+    pub connections_per_address: usize,
+    /// How long a connection may have no request.
+    pub idle_timeout: Duration,
+    /// Requests of one address, counted as its connections are.
+    pub address_rate: Rate,
+    /// Requests of one account.
+    pub account_rate: Rate,
+    /// Wrong tokens and failed logins of one address or account.
+    pub failure_rate: Rate,
+    /// Requests that move a blob at the same time; each holds 0.5 MiB, and never more than 3 MiB. As many again may
+    /// wait.
     pub transfers: usize,
     /// How long a client may take to send a request's headers.
     pub header_timeout: Duration,
-    /// How long a client may send or take no byte of a body.
+    /// How long a client may take to send the next 16 KiB of a body, or to take the next bytes of an answer.
     pub stall_timeout: Duration,
     /// How long a shutdown waits for requests in flight.
     pub shutdown_timeout: Duration,
@@ -72,7 +102,12 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 512,
+            connections: 1024,
+            connections_per_address: 256,
+            idle_timeout: Duration::from_mins(3),
+            address_rate: Rate::per_second(1_000),
+            account_rate: Rate::per_second(1_000),
+            failure_rate: Rate { every: Duration::from_secs(6), burst: 20 },
             transfers: 128,
             header_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::collect::CollectError;
 use crate::metadata::MetadataError;
+use crate::tls::TlsError;
 use crate::{Storage, place};
 
 /// Why a server does not start or stop as it should.
@@ -41,6 +42,9 @@ pub enum ServerError {
         /// What failed.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The certificate or its key cannot be used.
+    #[error("cannot speak TLS")]
+    Tls(#[source] TlsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -86,6 +90,7 @@ impl ServerError {
             }
             Self::InUse { .. } => "stop the other server, or choose another directory with --data",
             Self::Database { source, .. } => source.hint(),
+            Self::Tls(_) => "both files are PEM; the certificate's own comes first, and the key is the certificate's",
             Self::Listen { .. } => "choose another address with --listen; another program may hold this one",
             Self::Random => "this machine's random number source is not working; restart it",
             Self::Cut => "clients try again by themselves; what was answered is stored",

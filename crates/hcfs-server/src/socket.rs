@@ -9,15 +9,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 /// Bytes after which the HTTP library knows the protocol and its own deadlines hold.
 const PREFACE: usize = 24;
 
-/// A TCP stream with deadlines.
-pub(crate) struct Socket {
-    stream: TcpStream,
+/// A stream with deadlines; with TLS, of what is inside it.
+pub(crate) struct Socket<S> {
+    stream: S,
     /// Bytes still to come before the opening deadline is lifted.
     opening: usize,
     opening_deadline: Pin<Box<Sleep>>,
@@ -26,8 +25,8 @@ pub(crate) struct Socket {
     write_deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl Socket {
-    pub(crate) fn new(stream: TcpStream, opening: Duration, stall: Duration) -> Self {
+impl<S> Socket<S> {
+    pub(crate) fn new(stream: S, opening: Duration, stall: Duration) -> Self {
         let opening_deadline = Box::pin(tokio::time::sleep(opening));
         Self { stream, opening: PREFACE, opening_deadline, stall, write_deadline: None }
     }
@@ -46,7 +45,7 @@ impl Socket {
     }
 }
 
-impl AsyncRead for Socket {
+impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -60,7 +59,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.watch_write(cx, written)

@@ -13,6 +13,7 @@ use crate::answer::Failure;
 use crate::blobs::{BlobPlace, BlobStore, Disk, Received};
 use crate::collect::{CollectError, Collector};
 use crate::metadata::{Committed, MetadataError, MetadataStore, NewRevision, Outcome, SessionId, Sqlite};
+use crate::metrics::Metrics;
 use crate::place::{self, Lock};
 use crate::{Clock, Limits, ServerError, Storage};
 
@@ -29,9 +30,12 @@ pub(crate) struct Stores {
     pub(crate) tasks: TaskTracker,
     /// Ends with the server: what waits for something answers then.
     pub(crate) stopping: CancellationToken,
-    transfers: Arc<Semaphore>,
     batches: Arc<Semaphore>,
     waiters: Arc<Semaphore>,
+    pub(crate) metrics: Arc<Metrics>,
+    transfers: Arc<Semaphore>,
+    /// Places for requests that wait for one of `transfers`.
+    waiting: Semaphore,
     /// Last, so that the directory is given back after everything that writes there.
     _lock: Lock,
 }
@@ -53,7 +57,9 @@ impl Stores {
             clock,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            metrics: Metrics::new(),
             transfers: Arc::new(Semaphore::new(limits.transfers)),
+            waiting: Semaphore::new(limits.transfers),
             batches: Arc::new(Semaphore::new(BATCHES)),
             waiters: Arc::new(Semaphore::new(limits.connections / 2)),
             limits,
@@ -61,9 +67,18 @@ impl Stores {
         })
     }
 
-    /// Waits for the right to move a blob.
+    /// Waits for the right to move a blob. Who waits holds a connection and what it sent ahead, so too many do not.
     pub(crate) async fn transfer(&self) -> Result<TransferSlot, Failure> {
+        if let Ok(slot) = Arc::clone(&self.transfers).try_acquire_owned() {
+            return Ok(slot);
+        }
+        let _place = self
+            .waiting
+            .try_acquire()
+            .map_err(|_| Failure::new(ErrorCode::Unavailable, "the server moves as many files as it can"))?;
+        self.metrics.waiting.inc();
         let slot = Arc::clone(&self.transfers).acquire_owned().await;
+        self.metrics.waiting.dec();
         slot.map_err(|_| Failure::new(ErrorCode::Unavailable, "the server is stopping"))
     }
 

@@ -19,11 +19,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::from_fn;
 use axum::routing::{delete, get, post, put};
 use hcfs_wire::ErrorCode;
 use http::StatusCode;
 
 use crate::answer::Failure;
+use crate::exchange::note_route;
 use crate::stores::Stores;
 
 /// All routes.
@@ -53,6 +55,7 @@ pub(crate) fn router(stores: Arc<Stores>) -> Router {
         .route("/get_user_summary/{ss58}", get(account::summary))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(note_route))
         // Every handler bounds its own body.
         .layer(DefaultBodyLimit::disable())
         .with_state(stores)

@@ -21,6 +21,8 @@ use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 pub type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
@@ -153,10 +155,19 @@ impl Rig {
 
     /// The same, with the directory changed in between.
     pub async fn restart_after(self, change: impl FnOnce(&Path)) -> Self {
+        self.restarted(change, |_| ()).await
+    }
+
+    /// The same, with another configuration.
+    pub async fn restart_with(self, change: impl FnOnce(&mut ServerConfig)) -> Self {
+        self.restarted(|_| (), change).await
+    }
+
+    async fn restarted(self, between: impl FnOnce(&Path), change: impl FnOnce(&mut ServerConfig)) -> Self {
         let Self { directory, running, account, folder, token, key, client, now } = self;
         running.shutdown().await.unwrap();
-        change(directory.path());
-        let running = start(directory.path(), &now, |_| ()).await;
+        between(directory.path());
+        let running = start(directory.path(), &now, change).await;
         Self { directory, running, account, folder, token, key, client, now }
     }
 
@@ -323,4 +334,11 @@ pub fn eventually(what: &str, check: impl Fn() -> bool) -> impl Future<Output = 
         };
         tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
     }
+}
+
+/// What the server says before it closes.
+pub async fn until_closed(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("never closed").unwrap_or_default();
+    String::from_utf8_lossy(&answer).into_owned()
 }

@@ -11,6 +11,7 @@
 
 mod batch;
 mod changes;
+mod connection;
 mod deletion;
 mod download;
 mod folders;

@@ -4,7 +4,7 @@ use hcfs_server::ServerError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{BOUNDARY, PATIENCE, Rig, ciphertext, eventually, native, rig, rig_with};
+use crate::harness::{BOUNDARY, PATIENCE, Rig, ciphertext, eventually, native, rig, rig_with, until_closed};
 
 async fn impatient() -> Rig {
     rig_with(|config| {
@@ -12,13 +12,6 @@ async fn impatient() -> Rig {
         config.limits.stall_timeout = Duration::from_millis(200);
     })
     .await
-}
-
-/// What the server says before it closes.
-async fn until_closed(mut stream: TcpStream) -> String {
-    let mut answer = Vec::new();
-    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("never closed").unwrap_or_default();
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test]

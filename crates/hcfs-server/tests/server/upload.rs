@@ -267,7 +267,7 @@ async fn a_full_disk_is_said_and_nothing_is_left() {
     let blob = ciphertext(10, 1);
     let manifest = rig.manifest("a", 10, &blob, None);
     let reply = rig.send_upload(native(&manifest, &blob)).await;
-    assert_eq!(reply.failure(), (500, "storage_inconsistency".to_owned()));
+    assert_eq!(reply.failure(), (507, "insufficient_storage".to_owned()));
     assert!(reply.json()["Error"]["message"].as_str().unwrap().contains("no room"), "{reply:?}");
     assert!(rig.blob_files().is_empty());
 
