@@ -5,6 +5,7 @@
 
 mod local;
 mod recovery;
+mod server;
 mod socket;
 mod source;
 mod value;
@@ -23,6 +24,7 @@ pub use local::{
     TokenList, TokenRevoke, UpOptions,
 };
 pub use recovery::{AskedPath, RestoredFile, TrashCommand, TrashOptions};
+pub use server::ServeOptions;
 pub use socket::{
     AddedFolder, AnsweredHold, CatOptions, ConflictCommand, ConflictsOptions, FolderCommand, GetOptions, HoldCommand,
     HoldsOptions, Labels, LogOptions, LsOptions, MvOptions, ProblemsOptions, PutOptions, ResolvedConflict, RmOptions,

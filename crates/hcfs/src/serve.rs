@@ -2,10 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::pin;
 
 use hcfs_cli::args::{GlobalOptions, ServerCommand, ServerOptions, TokenCommand};
 use hcfs_cli::{ErrorCode, ExitCode, Paths, Terminal};
-use hcfs_server::{Server, ServerConfig, Storage, tokens};
+use hcfs_server::{RunningServer, Server, ServerConfig, Storage, TlsFiles, tokens};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -26,25 +27,60 @@ pub(crate) async fn carry_out(
 }
 
 async fn serve(options: &ServerOptions, data: PathBuf, terminal: &mut Terminal) -> Outcome {
-    let listen = options.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let no_signals = |error| Failure::new(ErrorCode::Io, format!("signals cannot be heard: {error}"), "");
     let mut interrupted = signal(SignalKind::interrupt()).map_err(no_signals)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let server = Server::start(ServerConfig::new(data, listen)).await.map_err(Failure::server)?;
+    let mut reload = signal(SignalKind::hangup()).map_err(no_signals)?;
+    let server = Server::start(configuration(options, data)?).await.map_err(Failure::server)?;
+    let scheme = if options.serve.tls_cert.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", server.address());
     if options.print_address {
-        terminal.out(&format!("http://{}\n", server.address()))?;
+        terminal.out(&format!("{url}\n"))?;
     } else {
-        terminal.err(&format!("serving at http://{}\n", server.address()));
+        terminal.err(&format!("serving at {url}\n"));
     }
     tell_manager(NotifyState::Ready);
-    let code = tokio::select! {
-        _ = interrupted.recv() => ExitCode::Interrupted,
-        _ = terminated.recv() => ExitCode::Done,
-        () = feed_watchdog() => ExitCode::Done,
+    let mut watchdog = pin!(feed_watchdog());
+    let code = loop {
+        tokio::select! {
+            _ = interrupted.recv() => break ExitCode::Interrupted,
+            _ = terminated.recv() => break ExitCode::Done,
+            _ = reload.recv() => read_again(&server),
+            () = &mut watchdog => break ExitCode::Done,
+        }
     };
     tell_manager(NotifyState::Stopping);
     server.shutdown().await.map_err(Failure::server)?;
     Ok(code)
+}
+
+fn configuration(options: &ServerOptions, data: PathBuf) -> Result<ServerConfig, Failure> {
+    let listen = options.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let serve = &options.serve;
+    let mut config = ServerConfig::new(data, listen);
+    config.tls =
+        serve.tls_cert.clone().zip(serve.tls_key.clone()).map(|(certificate, key)| TlsFiles { certificate, key });
+    config.metrics = serve.metrics;
+    for text in &serve.trust_proxy {
+        let network = text.parse().map_err(|error| {
+            Failure::new(ErrorCode::BadRequest, format!("--trust-proxy {text}: {error}"), "see: hcfs server --help")
+        })?;
+        config.trusted_proxies.push(network);
+    }
+    Ok(config)
+}
+
+/// Answers SIGHUP: the certificate comes from its files again. The running server goes on whatever they hold.
+fn read_again(server: &RunningServer) {
+    tell_manager(NotifyState::Reloading);
+    match server.reload_certificate() {
+        Ok(true) => tracing::info!("the certificate was read again"),
+        Ok(false) => tracing::info!("there is no certificate to read again"),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the certificate read before stays in use");
+        }
+    }
+    tell_manager(NotifyState::Ready);
 }
 
 /// Tells the service manager, if one started this process.

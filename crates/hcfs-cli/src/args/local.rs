@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use hcfs_model::{AccountAddress, FolderLabel};
 
+use super::server::ServeOptions;
 use super::source::FetchOptions;
 
 /// A command that needs no running daemon.
@@ -34,7 +35,8 @@ pub enum LocalCommand {
     /// Run a server, or manage its tokens
     #[command(
         args_conflicts_with_subcommands = true,
-        after_help = "Examples:\n  hcfs server --listen 127.0.0.1:8080 --data /srv/hcfs\n  hcfs server token create \
+        after_help = "Examples:\n  hcfs server --listen 127.0.0.1:8080 --data /srv/hcfs\n  hcfs server --listen [::]:443 \
+                      --tls-cert chain.pem --tls-key key.pem\n  hcfs server token create \
                       --account 5Grw…"
     )]
     Server(ServerOptions),
@@ -115,6 +117,9 @@ pub struct ServerOptions {
     /// Print the address the server listens on, once it does
     #[arg(long)]
     pub print_address: bool,
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: ServeOptions,
     /// What to do instead of serving.
     #[command(subcommand)]
     pub command: Option<ServerCommand>,

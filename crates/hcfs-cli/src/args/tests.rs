@@ -215,11 +215,19 @@ fn commands_of_this_process() {
             LocalCommand::Key(KeyCommand::Import(KeyImport { mnemonic_file: Some("m".into()) })),
         ),
         (
-            "server --listen [::1]:0 --data /d --print-address".to_owned(),
+            "server --listen [::1]:0 --data /d --print-address --tls-cert c --tls-key k --trust-proxy ::1 \
+             --trust-proxy 10.0.0.0/8 --metrics [::1]:9"
+                .to_owned(),
             LocalCommand::Server(ServerOptions {
                 listen: Some("[::1]:0".parse().unwrap()),
                 data: Some("/d".into()),
                 print_address: true,
+                serve: ServeOptions {
+                    tls_cert: Some("c".into()),
+                    tls_key: Some("k".into()),
+                    trust_proxy: vec!["::1".into(), "10.0.0.0/8".into()],
+                    metrics: Some("[::1]:9".parse().unwrap()),
+                },
                 command: None,
             }),
         ),
@@ -254,6 +262,8 @@ fn wrong_use_ends_with_2_and_names_what_is_wrong() {
         ("", "Usage"),
         ("no-such-command", "no-such-command"),
         ("status --bogus", "--bogus"),
+        ("server --tls-cert c", "--tls-key"),
+        ("server --metrics 9", "--metrics"),
         ("sync --dry-run --timeout 5", "--timeout"),
         ("sync --timeout -1", "-1"),
         ("wait --timeout 99999999999999999999", "99999999999999999999"),
