@@ -24,7 +24,9 @@ pub use local::{
     TokenList, TokenRevoke, UpOptions,
 };
 pub use recovery::{AskedPath, RestoredFile, TrashCommand, TrashOptions};
-pub use server::ServeOptions;
+pub use server::{
+    AccountCommand, AccountQuota, InvitationCommand, InvitationCreate, InvitationWithdraw, OneAccount, ServeOptions,
+};
 pub use socket::{
     AddedFolder, AnsweredHold, CatOptions, ConflictCommand, ConflictsOptions, FolderCommand, GetOptions, HoldCommand,
     HoldsOptions, Labels, LogOptions, LsOptions, MvOptions, ProblemsOptions, PutOptions, ResolvedConflict, RmOptions,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use hcfs_model::{FileId, Revision};
-use hcfs_wire::{ConflictBody, EntryAnswer, Envelope, ErrorBody, ErrorCode, ParseError, SignatureError};
+use hcfs_wire::{ConflictBody, EntryAnswer, Envelope, ErrorBody, ErrorCode, ParseError, QuotaBody, SignatureError};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
@@ -24,8 +24,16 @@ pub(crate) struct Failure(Box<Refusal>);
 #[derive(Debug)]
 struct Refusal {
     status: StatusCode,
-    envelope: Envelope<()>,
+    body: Refused,
     header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// What a refusal says.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Refused {
+    Envelope(Envelope<()>),
+    Quota(QuotaBody),
 }
 
 impl Failure {
@@ -37,8 +45,14 @@ impl Failure {
             ErrorCode::RateLimited | ErrorCode::Unavailable => Some((RETRY_AFTER, HeaderValue::from(RETRY_SECONDS))),
             _ => None,
         };
-        let envelope = Envelope::Error(ErrorBody { error: code, message: message.into() });
-        Self(Box::new(Refusal { status, envelope, header }))
+        let body = Refused::Envelope(Envelope::Error(ErrorBody { error: code, message: message.into() }));
+        Self(Box::new(Refusal { status, body, header }))
+    }
+
+    /// More than the account may have. Comes without an envelope (protocol §4).
+    pub(crate) fn over_quota(message: String) -> Self {
+        let body = Refused::Quota(QuotaBody { error: Some(ErrorCode::OverQuota), message, ..QuotaBody::default() });
+        Self(Box::new(Refusal { status: StatusCode::PAYMENT_REQUIRED, body, header: None }))
     }
 
     /// A manifest or body that is malformed or contradicts itself.
@@ -52,8 +66,8 @@ impl Failure {
             Some(_) => "another revision of the file is current",
             None => "the file is not there any more",
         };
-        let envelope = Envelope::Conflict(ConflictBody::new(message, current));
-        Self(Box::new(Refusal { status: StatusCode::CONFLICT, envelope, header: None }))
+        let body = Refused::Envelope(Envelope::Conflict(ConflictBody::new(message, current)));
+        Self(Box::new(Refusal { status: StatusCode::CONFLICT, body, header: None }))
     }
 
     /// More requests than are allowed; the next may come after `wait`.
@@ -66,18 +80,19 @@ impl Failure {
 
     /// A failure the protocol has no code for.
     pub(crate) fn other(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        let envelope = Envelope::Error(ErrorBody { error: ErrorCode::from_text(code), message: message.into() });
-        Self(Box::new(Refusal { status, envelope, header: None }))
+        let error = ErrorBody { error: ErrorCode::from_text(code), message: message.into() };
+        Self(Box::new(Refusal { status, body: Refused::Envelope(Envelope::Error(error)), header: None }))
     }
 
     /// The same as the answer to one entry of a batch.
     pub(crate) fn entry<T>(self, file_id: FileId) -> EntryAnswer<T> {
-        let Refusal { status, envelope, .. } = *self.0;
-        let answer = match envelope {
-            Envelope::Conflict(body) => Envelope::Conflict(body),
-            Envelope::Error(body) => Envelope::Error(body),
+        let Refusal { status, body, .. } = *self.0;
+        let answer = match body {
+            Refused::Envelope(Envelope::Conflict(body)) => Envelope::Conflict(body),
+            Refused::Envelope(Envelope::Error(body)) => Envelope::Error(body),
+            Refused::Quota(body) => Envelope::Error(ErrorBody { error: ErrorCode::OverQuota, message: body.message }),
             // Never made: a failure is none of these.
-            Envelope::Success(()) => Envelope::Conflict(ConflictBody::new("", None)),
+            Refused::Envelope(Envelope::Success(())) => Envelope::Conflict(ConflictBody::new("", None)),
         };
         EntryAnswer { file_id, status: status.as_u16(), answer }
     }
@@ -97,8 +112,8 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let Refusal { status, envelope, header } = *self.0;
-        let mut response = json(status, &envelope);
+        let Refusal { status, body, header } = *self.0;
+        let mut response = json(status, &body);
         if let Some((name, value)) = header {
             response.headers_mut().insert(name, value);
         }

@@ -11,35 +11,69 @@ use serde::de::DeserializeOwned;
 
 use crate::answer::Failure;
 use crate::metadata::{FileKey, FolderKey};
+use crate::peer::Peer;
 use crate::stores::Stores;
 use crate::tokens;
 
 /// The account whose token the request carries.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller(pub(crate) AccountAddress);
+pub(crate) struct Caller {
+    pub(crate) account: AccountAddress,
+    /// The public id of the token.
+    pub(crate) token: Option<[u8; 8]>,
+}
 
 impl FromRequestParts<Arc<Stores>> for Caller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, stores: &Arc<Stores>) -> Result<Self, Failure> {
-        let refused = |message| Failure::new(ErrorCode::Unauthorized, message);
-        let header = parts.headers.get(AUTHORIZATION).ok_or_else(|| refused("the request has no bearer token"))?;
-        let token = header
-            .to_str()
-            .ok()
-            .and_then(|text| text.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .and_then(|(_, token)| tokens::parse(token.trim()))
-            .ok_or_else(|| refused("the bearer token is not one of this server"))?;
-        let account = stores.metadata.authenticate(token).await?;
-        account.map(Self).ok_or_else(|| refused("the bearer token is unknown or revoked"))
+        let caller = match authenticate(parts, stores).await? {
+            Ok(caller) => caller,
+            Err(message) => {
+                let peer = Peer::from_request_parts(parts, stores).await?;
+                stores.access.count_failure(peer, None).map_err(Failure::too_often)?;
+                return Err(Failure::new(ErrorCode::Unauthorized, message));
+            }
+        };
+        stores.access.count(&caller.account).map_err(Failure::too_often)?;
+        Ok(caller)
+    }
+}
+
+/// Finds the account of the request's token; else what is wrong with it.
+async fn authenticate(parts: &Parts, stores: &Stores) -> Result<Result<Caller, &'static str>, Failure> {
+    let Some(header) = parts.headers.get(AUTHORIZATION) else { return Ok(Err("the request has no bearer token")) };
+    let header = header.to_str().ok().and_then(|text| text.split_once(' '));
+    let Some(text) = header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, text)| text.trim())
+    else {
+        return Ok(Err("the request has no bearer token"));
+    };
+    if stores.access.policy.address_tokens
+        && let Ok(account) = AccountAddress::parse(text)
+    {
+        return Ok(Ok(Caller { account, token: None }));
+    }
+    let Some(token) = tokens::parse(text) else { return Ok(Err("the bearer token is not one of this server")) };
+    let selector = token.selector;
+    let account = stores.metadata.authenticate(token, stores.clock.seconds()).await?;
+    Ok(account
+        .map(|account| Caller { account, token: Some(selector) })
+        .ok_or("the bearer token is unknown, revoked or expired"))
+}
+
+impl FromRequestParts<Arc<Stores>> for Peer {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Stores>) -> Result<Self, Failure> {
+        let peer = parts.extensions.get::<Self>().copied();
+        peer.ok_or_else(|| Failure::new(ErrorCode::Unavailable, "the request comes from nowhere"))
     }
 }
 
 impl Caller {
     /// Checks that the account a request names is the caller's.
     pub(crate) fn must_be(&self, account: &AccountAddress) -> Result<(), Failure> {
-        if *account == self.0 {
+        if *account == self.account {
             return Ok(());
         }
         Err(Failure::new(ErrorCode::Forbidden, "the token belongs to another account than the request names"))

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use hcfs_model::UnixNanos;
 
+use crate::access::AccountPolicy;
 use crate::peer::Network;
 use crate::rate::Rate;
 use crate::tls::TlsFiles;
@@ -24,6 +25,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<Network>,
     /// Where the metrics are shown, without asking for a token; not at all when absent.
     pub metrics: Option<SocketAddr>,
+    /// How accounts get in, and what they may have.
+    pub accounts: AccountPolicy,
     /// Bounds on what clients may ask for.
     pub limits: Limits,
     /// The clock of timestamps and expiry.
@@ -40,6 +43,7 @@ impl ServerConfig {
             tls: None,
             trusted_proxies: Vec::new(),
             metrics: None,
+            accounts: AccountPolicy::default(),
             limits: Limits::default(),
             clock: Clock::system(),
         }

@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use hcfs_model::AccountAddress;
+
 use crate::collect::CollectError;
 use crate::metadata::MetadataError;
 use crate::tls::TlsError;
@@ -59,6 +61,24 @@ pub enum ServerError {
     /// Requests were still running when the time of a shutdown was over.
     #[error("requests were cut off at the end of the time for shutting down")]
     Cut,
+    /// The server does not know this account.
+    #[error("there is no account {account}")]
+    NoSuchAccount {
+        /// The account asked for.
+        account: AccountAddress,
+    },
+    /// No invitation has this id.
+    #[error("there is no invitation {id}")]
+    NoSuchInvitation {
+        /// The id asked for.
+        id: String,
+    },
+    /// Addresses were to be taken for tokens where other machines can reach the server.
+    #[error("addresses are no secrets: {address} can be reached by other machines")]
+    OpenToAll {
+        /// Where it would listen.
+        address: SocketAddr,
+    },
     /// No token has this id.
     #[error("there is no token {id} for this account")]
     NoSuchToken {
@@ -94,6 +114,9 @@ impl ServerError {
             Self::Listen { .. } => "choose another address with --listen; another program may hold this one",
             Self::Random => "this machine's random number source is not working; restart it",
             Self::Cut => "clients try again by themselves; what was answered is stored",
+            Self::NoSuchAccount { .. } => "see the accounts with: hcfs server account list",
+            Self::NoSuchInvitation { .. } => "see the invitations with: hcfs server invitation list",
+            Self::OpenToAll { .. } => "take addresses for tokens only with --listen 127.0.0.1:PORT",
             Self::NoSuchToken { .. } => "see the ids with: hcfs server token list",
         }
     }

@@ -11,6 +11,8 @@
 //! Every body, queue and wait is bounded ([`Limits`]). Deliberately absent: keys, plaintext, and any decision about what
 //! a folder should hold.
 
+mod access;
+pub mod accounts;
 mod answer;
 mod blobs;
 mod body;
@@ -35,6 +37,7 @@ mod tls;
 pub mod tokens;
 mod upkeep;
 
+pub use access::AccountPolicy;
 pub use config::{Clock, Limits, ServerConfig, Storage};
 pub use error::ServerError;
 pub use metadata::MetadataError;

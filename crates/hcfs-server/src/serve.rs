@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +10,17 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::access::{Access, AccountPolicy, LoginDesk};
 use crate::blobs::Disk;
 use crate::connection::Connections;
-use crate::metadata::Sqlite;
+use crate::metadata::{MetadataStore, Sqlite};
 use crate::metrics::Metrics;
 use crate::place::{self, Lock};
 use crate::routes;
 use crate::stores::Stores;
 use crate::tls::Tls;
 use crate::upkeep;
-use crate::{Clock, Limits, ServerConfig, ServerError};
+use crate::{Clock, Limits, ServerConfig, ServerError, Storage};
 
 /// Connections of the listener that shows the metrics.
 const METRICS_CONNECTIONS: usize = 16;
@@ -36,11 +36,17 @@ impl Server {
     /// # Errors
     /// The data directory, its database or the address cannot be used, or another server has the directory.
     pub async fn start(config: ServerConfig) -> Result<RunningServer, ServerError> {
-        let ServerConfig { storage, listen, tls, trusted_proxies, metrics, limits, clock } = config;
+        let ServerConfig { storage, listen, tls, trusted_proxies, metrics, accounts, limits, clock } = config;
         let shutdown_timeout = limits.shutdown_timeout;
         let tls = tls.map(Tls::open).transpose().map_err(ServerError::Tls)?.map(Arc::new);
-        let stores = open(storage.data, limits.clone(), clock).await?;
         let (listener, address) = bind(listen).await?;
+        if accounts.address_tokens {
+            if !address.ip().is_loopback() {
+                return Err(ServerError::OpenToAll { address });
+            }
+            tracing::warn!("every account's address is taken for its token: for trials on this machine only");
+        }
+        let stores = open(storage, accounts, address, limits.clone(), clock).await?;
         if tls.is_none() && !address.ip().is_loopback() {
             tracing::warn!(%address, "tokens cross the network in the clear: give a certificate, or put a proxy in front");
         }
@@ -91,9 +97,16 @@ async fn show_metrics(
     Ok(address)
 }
 
-async fn open(data: PathBuf, limits: Limits, clock: Clock) -> Result<Arc<Stores>, ServerError> {
-    let blobs = place::blobs(&data);
-    let failed = move |source| ServerError::Data { path: blobs.clone(), source };
+async fn open(
+    storage: Storage,
+    policy: AccountPolicy,
+    address: SocketAddr,
+    limits: Limits,
+    clock: Clock,
+) -> Result<Arc<Stores>, ServerError> {
+    let (data, reserve, disk_clock) = (storage.data.clone(), limits.reserve_bytes, clock.clone());
+    let path = place::blobs(&data);
+    let failed = move |source| ServerError::Data { path: path.clone(), source };
     let open = {
         let failed = failed.clone();
         move || {
@@ -101,13 +114,35 @@ async fn open(data: PathBuf, limits: Limits, clock: Clock) -> Result<Arc<Stores>
             let lock = Lock::take(&data)?;
             let path = place::database(&data);
             let metadata = Sqlite::open(&path).map_err(|source| ServerError::Database { path, source })?;
-            let blobs = Disk::open(&place::blobs(&data), limits.reserve_bytes, clock.clone()).map_err(failed)?;
-            Ok(Stores::new(Arc::new(metadata), Arc::new(blobs), limits, clock, lock))
+            let blobs = Disk::open(&place::blobs(&data), reserve, disk_clock).map_err(failed)?;
+            Ok((Arc::new(metadata), Arc::new(blobs), lock))
         }
     };
-    let stores = tokio::task::spawn_blocking(open).await.map_err(io::Error::other).map_err(&failed)??;
+    let (metadata, blobs, lock) =
+        tokio::task::spawn_blocking(open).await.map_err(io::Error::other).map_err(&failed)??;
+    let access = access(policy, address, metadata.as_ref(), &limits, &storage).await?;
+    let stores = Stores::new(metadata, blobs, access, limits, clock, lock);
     upkeep::reconcile_sessions(&stores).await.map_err(io::Error::other).map_err(failed)?;
     Ok(stores)
+}
+
+/// Logins need a name that clients know the server by.
+async fn access(
+    policy: AccountPolicy,
+    address: SocketAddr,
+    metadata: &dyn MetadataStore,
+    limits: &Limits,
+    storage: &Storage,
+) -> Result<Access, ServerError> {
+    let own = address.ip().is_loopback().then(|| address.to_string());
+    let Some(name) = policy.name.clone().or(own) else {
+        tracing::info!("nobody can log in with an account's key, as the server has no name (--name)");
+        return Ok(Access::new(policy, None, limits));
+    };
+    let mut fresh = [0; 32];
+    getrandom::fill(&mut fresh).map_err(|_| ServerError::Random)?;
+    let key = metadata.login_key(fresh).await.map_err(|source| ServerError::database(storage, source))?;
+    Ok(Access::new(policy, Some(LoginDesk::new(name, key)), limits))
 }
 
 /// A server that serves. Dropped, it stops by itself; [`RunningServer::shutdown`] says when it has.

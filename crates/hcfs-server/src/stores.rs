@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use hcfs_wire::ErrorCode;
 
+use crate::access::Access;
 use crate::answer::Failure;
 use crate::blobs::{BlobPlace, BlobStore, Disk, Received};
 use crate::collect::{CollectError, Collector};
@@ -33,6 +34,7 @@ pub(crate) struct Stores {
     batches: Arc<Semaphore>,
     waiters: Arc<Semaphore>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access: Access,
     transfers: Arc<Semaphore>,
     /// Places for requests that wait for one of `transfers`.
     waiting: Semaphore,
@@ -47,6 +49,7 @@ impl Stores {
     pub(crate) fn new(
         metadata: Arc<dyn MetadataStore>,
         blobs: Arc<dyn BlobStore>,
+        access: Access,
         limits: Limits,
         clock: Clock,
         lock: Lock,
@@ -58,6 +61,7 @@ impl Stores {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             metrics: Metrics::new(),
+            access,
             transfers: Arc::new(Semaphore::new(limits.transfers)),
             waiting: Semaphore::new(limits.transfers),
             batches: Arc::new(Semaphore::new(BATCHES)),

@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::collect::CollectError;
-use crate::metadata::SessionId;
+use crate::metadata::{MetadataError, SessionId};
 use crate::stores::Stores;
 
 /// How often expired sessions and objects past their grace are looked for.
@@ -43,6 +43,13 @@ async fn close_expired(stores: &Arc<Stores>) -> Result<usize, CollectError> {
     Ok(expired.len())
 }
 
+/// Forgets the tokens, challenges and invitations whose time is over.
+async fn forget_expired(stores: &Stores) -> Result<(), MetadataError> {
+    let now = stores.clock.seconds();
+    stores.metadata.expire_tokens(now).await?;
+    stores.metadata.forget_spent(now).await
+}
+
 /// Looks after the stores from time to time, until `stop`; with `sweep`, also through all objects.
 pub(crate) async fn run(stores: Arc<Stores>, sweep: bool, stop: CancellationToken) {
     let work = async {
@@ -52,6 +59,9 @@ pub(crate) async fn run(stores: Arc<Stores>, sweep: bool, stop: CancellationToke
             ticks.tick().await;
             if let Err(error) = once(&stores, sweep && round.is_multiple_of(SWEEP)).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot look after the stores; trying again");
+            }
+            if let Err(error) = forget_expired(&stores).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot forget expired tokens");
             }
         }
     };

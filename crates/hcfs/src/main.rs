@@ -7,6 +7,7 @@ mod failure;
 mod fetch;
 mod local;
 mod logging;
+mod people;
 mod serve;
 
 use std::process::ExitCode;

@@ -1,16 +1,17 @@
-//! `hcfs server`: serving, and the tokens.
+//! `hcfs server`: serving.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::pin;
 
-use hcfs_cli::args::{GlobalOptions, ServerCommand, ServerOptions, TokenCommand};
+use hcfs_cli::args::{GlobalOptions, ServeOptions, ServerCommand, ServerOptions};
 use hcfs_cli::{ErrorCode, ExitCode, Paths, Terminal};
-use hcfs_server::{RunningServer, Server, ServerConfig, Storage, TlsFiles, tokens};
+use hcfs_server::{AccountPolicy, RunningServer, Server, ServerConfig, Storage, TlsFiles};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Failure, Outcome};
+use crate::people::{self, days};
 
 /// Carries out `hcfs server …`.
 pub(crate) async fn carry_out(
@@ -22,7 +23,13 @@ pub(crate) async fn carry_out(
     let data = options.data.clone().unwrap_or_else(|| paths.server_data.clone());
     match &options.command {
         None => serve(options, data, terminal).await,
-        Some(ServerCommand::Token(command)) => token(command, data, global, terminal).await,
+        Some(ServerCommand::Token(command)) => people::token(command, &Storage::local(data), global, terminal).await,
+        Some(ServerCommand::Account(command)) => {
+            people::account(command, &Storage::local(data), global, terminal).await
+        }
+        Some(ServerCommand::Invitation(command)) => {
+            people::invitation(command, &Storage::local(data), global, terminal).await
+        }
     }
 }
 
@@ -67,7 +74,26 @@ fn configuration(options: &ServerOptions, data: PathBuf) -> Result<ServerConfig,
         })?;
         config.trusted_proxies.push(network);
     }
+    config.accounts = policy(serve)?;
     Ok(config)
+}
+
+fn policy(serve: &ServeOptions) -> Result<AccountPolicy, Failure> {
+    let billing_bypass = serve.billing_bypass_file.as_ref().map(|path| {
+        let value = std::fs::read_to_string(path).map(|text| text.trim().to_owned());
+        value.map_err(|error| {
+            let message = format!("\"{}\" cannot be read: {error}", path.display());
+            Failure::new(ErrorCode::Io, message, "the file holds the value of X-Billing-Bypass")
+        })
+    });
+    Ok(AccountPolicy {
+        name: serve.name.clone(),
+        open_registration: serve.open_registration,
+        token_lifetime: serve.token_days.map(days),
+        quota_bytes: serve.quota,
+        billing_bypass: billing_bypass.transpose()?.filter(|value| !value.is_empty()),
+        address_tokens: serve.address_tokens,
+    })
 }
 
 /// Answers SIGHUP: the certificate comes from its files again. The running server goes on whatever they hold.
@@ -98,41 +124,4 @@ async fn feed_watchdog() {
         beat.tick().await;
         tell_manager(NotifyState::Watchdog);
     }
-}
-
-async fn token(command: &TokenCommand, data: PathBuf, global: &GlobalOptions, terminal: &mut Terminal) -> Outcome {
-    let storage = Storage::local(data);
-    let text = match command {
-        TokenCommand::Create(create) => tokens::create(&storage, &create.account, &create.label)
-            .await
-            .map(|token| if global.json { object("token", &token) } else { format!("{token}\n") }),
-        TokenCommand::List(list) => tokens::list(&storage, &list.account).await.map(|rows| listed(&rows, global.json)),
-        TokenCommand::Revoke(revoke) => tokens::revoke(&storage, &revoke.account, &revoke.id)
-            .await
-            .map(|()| if global.json { object("revoked", &revoke.id) } else { String::new() }),
-    };
-    terminal.out(&text.map_err(Failure::server)?)?;
-    Ok(ExitCode::Done)
-}
-
-fn object(key: &str, value: &str) -> String {
-    format!("{}\n", hcfs_cli::json_object(&[(key, value.into())]))
-}
-
-fn listed(rows: &[tokens::TokenRow], json: bool) -> String {
-    let mut text = String::new();
-    for row in rows {
-        if json {
-            let fields = [
-                ("id", row.id.as_str().into()),
-                ("label", row.label.as_str().into()),
-                ("created_at", row.created_at.into()),
-            ];
-            text.push_str(&hcfs_cli::json_object(&fields));
-        } else {
-            text.push_str(&format!("{}  {}", row.id, row.label));
-        }
-        text.push('\n');
-    }
-    text
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use hcfs_model::{AccountAddress, FolderLabel};
 
-use super::server::ServeOptions;
+use super::server::{AccountCommand, InvitationCommand, ServeOptions};
 use super::source::FetchOptions;
 
 /// A command that needs no running daemon.
@@ -32,7 +32,7 @@ pub enum LocalCommand {
                       file_78901 passport.pdf --base-url https://files.example --credential env:FILES_TOKEN\n  hcfs \
                       fetch url https://example.org/list.csv - | wc -l")]
     Fetch(Box<FetchOptions>),
-    /// Run a server, or manage its tokens
+    /// Run a server, or manage its accounts and tokens
     #[command(
         args_conflicts_with_subcommands = true,
         after_help = "Examples:\n  hcfs server --listen 127.0.0.1:8080 --data /srv/hcfs\n  hcfs server --listen [::]:443 \
@@ -119,7 +119,7 @@ pub struct ServerOptions {
     pub print_address: bool,
     /// How to serve.
     #[command(flatten)]
-    pub serve: ServeOptions,
+    pub serve: Box<ServeOptions>,
     /// What to do instead of serving.
     #[command(subcommand)]
     pub command: Option<ServerCommand>,
@@ -131,6 +131,12 @@ pub enum ServerCommand {
     /// Make, list or end the tokens clients show
     #[command(subcommand, after_help = "Example:\n  hcfs server token list --account 5Grw…")]
     Token(TokenCommand),
+    /// Add, list or close accounts, and say what they may have
+    #[command(subcommand, after_help = "Example:\n  hcfs server account list")]
+    Account(AccountCommand),
+    /// Invite people who have no account here yet
+    #[command(subcommand, after_help = "Example:\n  hcfs server invitation create --label aunt")]
+    Invitation(InvitationCommand),
 }
 
 /// `hcfs server token …`.
@@ -156,6 +162,9 @@ pub struct TokenCreate {
     /// What it is for, as the list shows it
     #[arg(long, value_name = "NAME", default_value = "")]
     pub label: String,
+    /// How long it lasts; by default until it is revoked
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub days: Option<u32>,
 }
 
 /// `hcfs server token list`.

@@ -185,6 +185,79 @@ fn commands_for_sources() {
 }
 
 #[test]
+fn commands_of_the_server() {
+    let account = hcfs_model::AccountAddress::parse(ACCOUNT).unwrap();
+    let table = [
+        (
+            "server --listen [::1]:0 --data /d --print-address --tls-cert c --tls-key k --trust-proxy ::1 \
+             --trust-proxy 10.0.0.0/8 --metrics [::1]:9 --name n --open-registration --token-days 9 --quota 8 \
+             --billing-bypass-file b --address-tokens"
+                .to_owned(),
+            LocalCommand::Server(ServerOptions {
+                listen: Some("[::1]:0".parse().unwrap()),
+                data: Some("/d".into()),
+                print_address: true,
+                serve: Box::new(ServeOptions {
+                    tls_cert: Some("c".into()),
+                    tls_key: Some("k".into()),
+                    trust_proxy: vec!["::1".into(), "10.0.0.0/8".into()],
+                    metrics: Some("[::1]:9".parse().unwrap()),
+                    name: Some("n".into()),
+                    open_registration: true,
+                    token_days: Some(9),
+                    quota: Some(8),
+                    billing_bypass_file: Some("b".into()),
+                    address_tokens: true,
+                }),
+                command: None,
+            }),
+        ),
+        (
+            format!("server token create --account {ACCOUNT} --label laptop --days 3 --data /d"),
+            LocalCommand::Server(ServerOptions {
+                data: Some("/d".into()),
+                command: Some(ServerCommand::Token(TokenCommand::Create(TokenCreate {
+                    account: account.clone(),
+                    label: "laptop".into(),
+                    days: Some(3),
+                }))),
+                ..ServerOptions::default()
+            }),
+        ),
+        (
+            format!("server account quota {ACCOUNT} 5"),
+            LocalCommand::Server(ServerOptions {
+                command: Some(ServerCommand::Account(AccountCommand::Quota(AccountQuota {
+                    account: account.clone(),
+                    bytes: Some(5),
+                }))),
+                ..ServerOptions::default()
+            }),
+        ),
+        (
+            "server invitation create --label aunt".to_owned(),
+            LocalCommand::Server(ServerOptions {
+                command: Some(ServerCommand::Invitation(InvitationCommand::Create(InvitationCreate {
+                    label: "aunt".into(),
+                    days: 7,
+                }))),
+                ..ServerOptions::default()
+            }),
+        ),
+        (
+            format!("server token revoke --account {ACCOUNT} 00ff"),
+            LocalCommand::Server(ServerOptions {
+                command: Some(ServerCommand::Token(TokenCommand::Revoke(TokenRevoke { account, id: "00ff".into() }))),
+                ..ServerOptions::default()
+            }),
+        ),
+    ];
+    for (line, expected) in table {
+        assert_eq!(local(&line), expected, "{line}");
+    }
+}
+
+#[test]
 fn commands_of_this_process() {
     let account = hcfs_model::AccountAddress::parse(ACCOUNT).unwrap();
     let table = [
@@ -200,7 +273,7 @@ fn commands_of_this_process() {
                 folder: Some("d".into()),
                 label: Some(label("l")),
                 server: Some("https://s".into()),
-                account: Some(account.clone()),
+                account: Some(account),
                 token_file: Some("t".into()),
                 mnemonic_file: Some("m".into()),
                 unlock: Some("keyfile:/k".into()),
@@ -213,41 +286,6 @@ fn commands_of_this_process() {
         (
             "key import --mnemonic-file m".to_owned(),
             LocalCommand::Key(KeyCommand::Import(KeyImport { mnemonic_file: Some("m".into()) })),
-        ),
-        (
-            "server --listen [::1]:0 --data /d --print-address --tls-cert c --tls-key k --trust-proxy ::1 \
-             --trust-proxy 10.0.0.0/8 --metrics [::1]:9"
-                .to_owned(),
-            LocalCommand::Server(ServerOptions {
-                listen: Some("[::1]:0".parse().unwrap()),
-                data: Some("/d".into()),
-                print_address: true,
-                serve: ServeOptions {
-                    tls_cert: Some("c".into()),
-                    tls_key: Some("k".into()),
-                    trust_proxy: vec!["::1".into(), "10.0.0.0/8".into()],
-                    metrics: Some("[::1]:9".parse().unwrap()),
-                },
-                command: None,
-            }),
-        ),
-        (
-            format!("server token create --account {ACCOUNT} --label laptop --data /d"),
-            LocalCommand::Server(ServerOptions {
-                data: Some("/d".into()),
-                command: Some(ServerCommand::Token(TokenCommand::Create(TokenCreate {
-                    account: account.clone(),
-                    label: "laptop".into(),
-                }))),
-                ..ServerOptions::default()
-            }),
-        ),
-        (
-            format!("server token revoke --account {ACCOUNT} 00ff"),
-            LocalCommand::Server(ServerOptions {
-                command: Some(ServerCommand::Token(TokenCommand::Revoke(TokenRevoke { account, id: "00ff".into() }))),
-                ..ServerOptions::default()
-            }),
         ),
     ];
     for (line, expected) in table {

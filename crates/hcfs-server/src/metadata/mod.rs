@@ -18,6 +18,7 @@ mod bells;
 mod feed;
 mod file;
 mod folder;
+mod login;
 mod object;
 mod rename;
 mod session;
@@ -26,17 +27,20 @@ mod token;
 
 use std::sync::Arc;
 
-pub(crate) use account::{Accounts, Summary};
+pub use account::AccountRow;
+pub(crate) use account::{Accounts, Summary, Usage};
 pub(crate) use bells::Bells;
 pub(crate) use feed::{Change, Changed, FeedPage, Feeds};
 pub(crate) use file::{Committed, FileKey, FileRow, Files, ListedFile, Listing, NewRevision, Removal, StoredRevision};
 pub(crate) use folder::{FolderKey, FolderRow, Folders};
+pub use login::InvitationRow;
+pub(crate) use login::{Admission, Logins, NewLogin};
 pub(crate) use object::{Objects, PlacedBlob, Totals};
 pub(crate) use rename::{Rename, RenameFailure, RenameOutcome};
 pub(crate) use session::{NewSession, SessionId, SessionRefusal, SessionRow, Sessions};
 pub(crate) use sqlite::Sqlite;
 pub use token::TokenRow;
-pub(crate) use token::{PresentedToken, Tokens};
+pub(crate) use token::{NewToken, PresentedToken, Tokens};
 
 /// What keeps the metadata store from answering.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -95,7 +99,9 @@ pub(crate) type Outcome<T> = Result<T, MetadataError>;
 
 /// A metadata store.
 #[async_trait::async_trait]
-pub(crate) trait MetadataStore: Accounts + Feeds + Files + Folders + Objects + Sessions + Tokens {
+pub(crate) trait MetadataStore:
+    Accounts + Feeds + Files + Folders + Logins + Objects + Sessions + Tokens
+{
     /// Whether it answers and could commit. Writes nothing.
     async fn ping(&self) -> Outcome<()>;
 }

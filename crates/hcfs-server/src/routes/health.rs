@@ -18,11 +18,15 @@ const CAPABILITIES: [&str; 5] = [
     capability::STATE_ETAG,
 ];
 
-pub(super) async fn health() -> Response {
+pub(super) async fn health(State(stores): State<Arc<Stores>>) -> Response {
+    let mut capabilities = CAPABILITIES.to_vec();
+    if stores.access.logins.is_some() {
+        capabilities.push(capability::LOGIN);
+    }
     success(Health {
         status: "healthy".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
+        capabilities: capabilities.into_iter().map(str::to_owned).collect(),
         batch: Some(BatchLimits::USUAL),
     })
 }

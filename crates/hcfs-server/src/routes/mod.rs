@@ -11,6 +11,7 @@ mod download;
 mod folder;
 mod health;
 mod listing;
+mod login;
 mod rename;
 mod session;
 mod upload;
@@ -34,6 +35,10 @@ pub(crate) fn router(stores: Arc<Stores>) -> Router {
         .route("/health", get(health::health))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/auth/challenge", post(login::challenge))
+        .route("/auth/login", post(login::login))
+        .route("/auth/tokens", get(login::list))
+        .route("/auth/tokens/{id}", delete(login::revoke))
         .route("/register_folder", post(folder::register))
         .route("/list_folders/{ss58}", get(folder::list))
         .route("/unregister_folder", delete(folder::unregister))

@@ -8,9 +8,11 @@ use hcfs_wire::{
     ChunkStored, ErrorCode, Manifest, SessionDeleted, SessionOpen, SessionOpened, SessionState, SessionStatus,
     UploadResult, limits,
 };
+use http::HeaderMap;
 
+use super::account::check_quota;
 use super::missing;
-use super::upload::{admit, store};
+use super::upload::{admit, file_key, store};
 use crate::answer::{Answer, Failure, success};
 use crate::blobs::WriteError;
 use crate::body::{self, read_json};
@@ -18,10 +20,11 @@ use crate::caller::{Caller, Segments};
 use crate::metadata::{MetadataError, NewSession, SessionId, SessionRefusal, SessionRow};
 use crate::stores::{Stores, random};
 
-pub(super) async fn open(State(stores): State<Arc<Stores>>, caller: Caller, body: Body) -> Answer {
+pub(super) async fn open(State(stores): State<Arc<Stores>>, caller: Caller, headers: HeaderMap, body: Body) -> Answer {
     let request: SessionOpen = read_json(body, limits::MAX_MANIFEST_BODY).await?;
     request.check().map_err(|error| Failure::invalid(error.to_string()))?;
     admit(&stores, &caller, &request.manifest).await?;
+    check_quota(&stores, &file_key(&request.manifest), request.manifest.size_bytes, &headers).await?;
     if !stores.blobs.has_room(request.ciphertext_size).await? {
         return Err(WriteError::Full.into());
     }
@@ -31,7 +34,7 @@ pub(super) async fn open(State(stores): State<Arc<Stores>>, caller: Caller, body
     let manifest = serde_json::to_string(&request.manifest).map_err(|error| Failure::invalid(error.to_string()))?;
     let new = NewSession {
         id,
-        account: caller.0,
+        account: caller.account,
         manifest,
         chunk_count: request.chunk_count,
         chunk_size: request.chunk_size,
@@ -215,7 +218,7 @@ async fn end(stores: &Arc<Stores>, id: SessionId) -> Result<bool, MetadataError>
 }
 
 async fn find(stores: &Stores, id: SessionId, caller: &Caller) -> Result<SessionRow, Failure> {
-    let session = stores.metadata.session(id, caller.0.clone(), stores.clock.seconds()).await?;
+    let session = stores.metadata.session(id, caller.account.clone(), stores.clock.seconds()).await?;
     session.ok_or_else(|| missing("upload session"))
 }
 

@@ -16,6 +16,7 @@ use http::header::CONTENT_TYPE;
 use http_body::Body as _;
 use multer::{Field, Multipart};
 
+use super::account::check_quota;
 use crate::answer::{Answer, Failure, success};
 use crate::blobs::{Received, WriteError};
 use crate::body::{BodyError, unreadable};
@@ -56,6 +57,7 @@ pub(super) async fn upload(
         _ => return Err(Failure::new(ErrorCode::MissingField, "the first part is not the manifest")),
     };
     admit(&stores, &caller, &manifest).await?;
+    check_quota(&stores, &file_key(&manifest), manifest.size_bytes, &headers).await?;
     let length = manifest.blob_len();
     if !stores.blobs.has_room(length).await? {
         return Err(WriteError::Full.into());
@@ -154,7 +156,7 @@ pub(super) fn refusal(committed: &Committed) -> Failure {
     }
 }
 
-fn file_key(manifest: &Manifest) -> FileKey {
+pub(super) fn file_key(manifest: &Manifest) -> FileKey {
     let folder = FolderKey { account: manifest.ss58_address.clone(), folder: manifest.folder_hash };
     FileKey { folder, file: manifest.path_hash }
 }

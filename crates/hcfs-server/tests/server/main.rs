@@ -17,6 +17,7 @@ mod download;
 mod folders;
 mod harness;
 mod listing;
+mod login;
 mod rename;
 mod sessions;
 mod slow;

@@ -67,6 +67,8 @@ async fn every_route_but_health_asks_for_a_token() {
         (Method::GET, format!("/list_folders/{account}")),
         (Method::DELETE, "/unregister_folder".to_owned()),
         (Method::POST, "/can_upload".to_owned()),
+        (Method::GET, "/auth/tokens".to_owned()),
+        (Method::DELETE, "/auth/tokens/0123456789abcdef".to_owned()),
         (Method::GET, format!("/get_user_summary/{account}")),
     ] {
         let body = vec![0; 4 << 20];

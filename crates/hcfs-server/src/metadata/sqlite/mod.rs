@@ -8,6 +8,7 @@ mod account;
 mod feed;
 mod file;
 mod folder;
+mod login;
 mod migrate;
 mod object;
 mod rename;

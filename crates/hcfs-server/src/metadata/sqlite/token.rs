@@ -2,28 +2,19 @@
 
 use async_trait::async_trait;
 use hcfs_model::AccountAddress;
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 use subtle::ConstantTimeEq;
 
-use super::{Sqlite, account_id, find_account};
-use crate::metadata::{MetadataError, Outcome, PresentedToken, TokenRow, Tokens};
+use super::account::open_account;
+use super::{Sqlite, find_account};
+use crate::metadata::{MetadataError, NewToken, Outcome, PresentedToken, TokenRow, Tokens};
 
 #[async_trait]
 impl Tokens for Sqlite {
-    async fn create_token(
-        &self,
-        account: AccountAddress,
-        token: PresentedToken,
-        label: String,
-        now: i64,
-    ) -> Outcome<()> {
+    async fn create_token(&self, new: NewToken) -> Outcome<()> {
         self.write(move |db| {
-            let account_id = account_id(db, &account, now)?;
-            db.prepare_cached(
-                "INSERT INTO tokens (selector, account_id, digest, label, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute((token.selector, account_id, token.digest, label, now))?;
-            Ok(())
+            let account_id = open_account(db, &new.account, new.now)?;
+            insert(db, account_id, &new)
         })
         .await
     }
@@ -32,11 +23,11 @@ impl Tokens for Sqlite {
         self.read(move |db| {
             let Some(account_id) = find_account(db, &account)? else { return Ok(Vec::new()) };
             let mut statement = db.prepare_cached(
-                "SELECT lower(hex(selector)), label, created_at FROM tokens WHERE account_id = ?1
+                "SELECT lower(hex(selector)), label, created_at, expires_at FROM tokens WHERE account_id = ?1
                  ORDER BY created_at, selector",
             )?;
             let rows = statement.query_map([account_id], |row| {
-                Ok(TokenRow { id: row.get(0)?, label: row.get(1)?, created_at: row.get(2)? })
+                Ok(TokenRow { id: row.get(0)?, label: row.get(1)?, created_at: row.get(2)?, expires_at: row.get(3)? })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
@@ -54,14 +45,14 @@ impl Tokens for Sqlite {
         .await
     }
 
-    async fn authenticate(&self, token: PresentedToken) -> Outcome<Option<AccountAddress>> {
+    async fn authenticate(&self, token: PresentedToken, now: i64) -> Outcome<Option<AccountAddress>> {
         self.read(move |db| {
             let found = db
                 .prepare_cached(
                     "SELECT t.digest, a.ss58 FROM tokens t JOIN accounts a ON a.id = t.account_id
-                     WHERE t.selector = ?1",
+                     WHERE t.selector = ?1 AND (t.expires_at IS NULL OR t.expires_at > ?2)",
                 )?
-                .query_row([token.selector.as_slice()], |row| {
+                .query_row((token.selector.as_slice(), now), |row| {
                     Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, String>(1)?))
                 })
                 .optional()?;
@@ -77,4 +68,18 @@ impl Tokens for Sqlite {
         })
         .await
     }
+
+    async fn expire_tokens(&self, now: i64) -> Outcome<u64> {
+        self.write(move |db| Ok(db.prepare_cached("DELETE FROM tokens WHERE expires_at <= ?1")?.execute([now])? as u64))
+            .await
+    }
+}
+
+pub(super) fn insert(db: &Connection, account_id: i64, new: &NewToken) -> Outcome<()> {
+    db.prepare_cached(
+        "INSERT INTO tokens (selector, account_id, digest, label, created_at, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute((new.token.selector, account_id, new.token.digest, &new.label, new.now, new.expires_at))?;
+    Ok(())
 }

@@ -1,0 +1,148 @@
+//! `hcfs server token`, `account` and `invitation`: who may use a server.
+
+use std::time::Duration;
+
+use hcfs_cli::args::{AccountCommand, GlobalOptions, InvitationCommand, TokenCommand};
+use hcfs_cli::{ExitCode, Terminal};
+use hcfs_server::accounts::{self, AccountRow, InvitationRow};
+use hcfs_server::{Storage, tokens};
+
+use crate::failure::{Failure, Outcome};
+
+/// Carries out `hcfs server token …`.
+pub(crate) async fn token(
+    command: &TokenCommand,
+    storage: &Storage,
+    global: &GlobalOptions,
+    terminal: &mut Terminal,
+) -> Outcome {
+    let text = match command {
+        TokenCommand::Create(create) => {
+            let token = match create.days {
+                Some(lifetime) => tokens::create_for(storage, &create.account, &create.label, days(lifetime)).await,
+                None => tokens::create(storage, &create.account, &create.label).await,
+            };
+            token.map(|token| secret("token", &token, global.json))
+        }
+        TokenCommand::List(list) => tokens::list(storage, &list.account)
+            .await
+            .map(|rows| rows.iter().map(|row| token_line(row, global.json)).collect()),
+        TokenCommand::Revoke(revoke) => tokens::revoke(storage, &revoke.account, &revoke.id)
+            .await
+            .map(|()| done("revoked", &revoke.id, global.json)),
+    };
+    terminal.out(&text.map_err(Failure::server)?)?;
+    Ok(ExitCode::Done)
+}
+
+/// Carries out `hcfs server account …`.
+pub(crate) async fn account(
+    command: &AccountCommand,
+    storage: &Storage,
+    global: &GlobalOptions,
+    terminal: &mut Terminal,
+) -> Outcome {
+    let text = match command {
+        AccountCommand::Add(add) => {
+            accounts::add(storage, &add.account).await.map(|()| done("added", add.account.as_str(), global.json))
+        }
+        AccountCommand::Close(close) => {
+            accounts::close(storage, &close.account).await.map(|()| done("closed", close.account.as_str(), global.json))
+        }
+        AccountCommand::Quota(quota) => accounts::set_quota(storage, &quota.account, quota.bytes)
+            .await
+            .map(|()| done("changed", quota.account.as_str(), global.json)),
+        AccountCommand::List => {
+            let mut told = Ok(());
+            let show = |page: &[AccountRow]| {
+                let text: String = page.iter().map(|row| account_line(row, global.json)).collect();
+                if told.is_ok() {
+                    told = terminal.out(&text);
+                }
+            };
+            let listed = accounts::list(storage, show).await;
+            told?;
+            listed.map(|()| String::new())
+        }
+    };
+    terminal.out(&text.map_err(Failure::server)?)?;
+    Ok(ExitCode::Done)
+}
+
+/// Carries out `hcfs server invitation …`.
+pub(crate) async fn invitation(
+    command: &InvitationCommand,
+    storage: &Storage,
+    global: &GlobalOptions,
+    terminal: &mut Terminal,
+) -> Outcome {
+    let text = match command {
+        InvitationCommand::Create(create) => accounts::invite(storage, &create.label, days(create.days))
+            .await
+            .map(|code| secret("invitation", &code, global.json)),
+        InvitationCommand::List => accounts::invitations(storage)
+            .await
+            .map(|rows| rows.iter().map(|row| invitation_line(row, global.json)).collect()),
+        InvitationCommand::Withdraw(withdraw) => {
+            accounts::withdraw(storage, &withdraw.id).await.map(|()| done("withdrawn", &withdraw.id, global.json))
+        }
+    };
+    terminal.out(&text.map_err(Failure::server)?)?;
+    Ok(ExitCode::Done)
+}
+
+/// So many days.
+pub(crate) fn days(count: u32) -> Duration {
+    Duration::from_hours(24 * u64::from(count))
+}
+
+/// What is shown once: the bare text, so that it can go to a file.
+fn secret(key: &str, value: &str, json: bool) -> String {
+    if json { done(key, value, json) } else { format!("{value}\n") }
+}
+
+fn done(key: &str, value: &str, json: bool) -> String {
+    if json { format!("{}\n", hcfs_cli::json_object(&[(key, value.into())])) } else { String::new() }
+}
+
+fn token_line(row: &tokens::TokenRow, json: bool) -> String {
+    if !json {
+        return format!("{}  {}\n", row.id, row.label);
+    }
+    let fields = [
+        ("id", row.id.as_str().into()),
+        ("label", row.label.as_str().into()),
+        ("created_at", row.created_at.into()),
+        ("expires_at", row.expires_at.into()),
+    ];
+    format!("{}\n", hcfs_cli::json_object(&fields))
+}
+
+fn account_line(row: &AccountRow, json: bool) -> String {
+    if !json {
+        let closed = if row.closed { "  closed" } else { "" };
+        return format!("{}  {} files  {} bytes{closed}\n", row.account, row.file_count, row.total_bytes);
+    }
+    let fields = [
+        ("account", row.account.as_str().into()),
+        ("created_at", row.created_at.into()),
+        ("closed", row.closed.into()),
+        ("quota", row.quota.into()),
+        ("total_bytes", row.total_bytes.into()),
+        ("file_count", row.file_count.into()),
+    ];
+    format!("{}\n", hcfs_cli::json_object(&fields))
+}
+
+fn invitation_line(row: &InvitationRow, json: bool) -> String {
+    if !json {
+        return format!("{}  {}\n", row.id, row.label);
+    }
+    let fields = [
+        ("id", row.id.as_str().into()),
+        ("label", row.label.as_str().into()),
+        ("created_at", row.created_at.into()),
+        ("expires_at", row.expires_at.into()),
+    ];
+    format!("{}\n", hcfs_cli::json_object(&fields))
+}
