@@ -84,6 +84,8 @@ pub struct Limits {
     /// Requests that move a blob at the same time; each holds 0.5 MiB, and never more than 3 MiB. As many again may
     /// wait.
     pub transfers: usize,
+    /// Bytes of a file that one request may bring; larger ones come through a session.
+    pub upload_bytes: u64,
     /// How long a client may take to send a request's headers.
     pub header_timeout: Duration,
     /// How long a client may take to send the next 16 KiB of a body, or to take the next bytes of an answer.
@@ -113,6 +115,7 @@ impl Default for Limits {
             account_rate: Rate::per_second(1_000),
             failure_rate: Rate { every: Duration::from_secs(6), burst: 20 },
             transfers: 128,
+            upload_bytes: 1 << 30,
             header_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),
             shutdown_timeout: Duration::from_secs(10),

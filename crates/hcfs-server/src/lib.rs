@@ -1,6 +1,7 @@
 //! A self-hostable HCFS server.
 //!
-//! It stores ciphertext and the metadata the protocol gives it, and can decrypt nothing. Layers, from the outside in:
+//! It stores ciphertext and the metadata the protocol gives it, and can decrypt nothing. Plaintext is here only where a
+//! client sends it: names it shares, and the files of the gateway's form of an upload. Layers, from the outside in:
 //! sockets and their deadlines ([`Server`]), routes and the bearer tokens, and two stores: metadata in SQLite, blobs in
 //! files. What a client was told is stored is durable, whenever the process dies:
 //!
@@ -18,10 +19,12 @@ mod blobs;
 mod body;
 mod caller;
 mod collect;
+mod condition;
 mod config;
 mod connection;
 mod error;
 mod exchange;
+mod kind;
 pub mod maintenance;
 mod metadata;
 mod metrics;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -38,6 +39,10 @@ pub(crate) struct Stores {
     transfers: Arc<Semaphore>,
     /// Places for requests that wait for one of `transfers`.
     waiting: Semaphore,
+    /// The part of the transfers that people without a token may use.
+    public: Arc<Semaphore>,
+    /// When both stores were asked last and answered.
+    pub(crate) last_ready: Mutex<Option<Instant>>,
     /// Last, so that the directory is given back after everything that writes there.
     _lock: Lock,
 }
@@ -64,6 +69,8 @@ impl Stores {
             access,
             transfers: Arc::new(Semaphore::new(limits.transfers)),
             waiting: Semaphore::new(limits.transfers),
+            public: Arc::new(Semaphore::new(limits.transfers.div_ceil(4))),
+            last_ready: Mutex::default(),
             batches: Arc::new(Semaphore::new(BATCHES)),
             waiters: Arc::new(Semaphore::new(limits.connections / 2)),
             limits,
@@ -95,6 +102,12 @@ impl Stores {
     /// The right to hold a connection while nothing happens; `None` when too many do.
     pub(crate) fn wait(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.waiters).try_acquire_owned().ok()
+    }
+
+    /// The right to move a published blob, if there is one now.
+    pub(crate) fn public_transfer(&self) -> Result<TransferSlot, Failure> {
+        let slot = Arc::clone(&self.public).try_acquire_owned();
+        slot.map_err(|_| Failure::new(ErrorCode::Unavailable, "the server sends as many published files as it can"))
     }
 
     /// Makes a received blob the current revision of its file: gives it its place, durably, and then commits its row.

@@ -14,6 +14,23 @@ pub(crate) struct FolderKey {
     pub(crate) folder: FolderHash,
 }
 
+impl FolderKey {
+    /// Where an account's gateway files lie, which are in no folder: under a hash that no label is found for.
+    pub(crate) fn gateway(account: AccountAddress) -> Self {
+        Self { account, folder: gateway() }
+    }
+
+    /// Whether the hash stands for the gateway's files.
+    pub(crate) fn is_gateway(folder: FolderHash) -> bool {
+        folder == gateway()
+    }
+}
+
+#[expect(clippy::expect_used, reason = "16 lower-case hexadecimal characters are a folder's hash")]
+fn gateway() -> FolderHash {
+    FolderHash::from_hex("ffffffffffffffff").expect("a folder's hash")
+}
+
 /// A registered folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FolderRow {

@@ -19,7 +19,9 @@ mod feed;
 mod file;
 mod folder;
 mod login;
+pub(crate) mod name;
 mod object;
+mod publication;
 mod rename;
 mod session;
 mod sqlite;
@@ -35,7 +37,9 @@ pub(crate) use file::{Committed, FileKey, FileRow, Files, ListedFile, Listing, N
 pub(crate) use folder::{FolderKey, FolderRow, Folders};
 pub use login::InvitationRow;
 pub(crate) use login::{Admission, Logins, NewLogin};
+pub(crate) use name::Names;
 pub(crate) use object::{Objects, PlacedBlob, Totals};
+pub(crate) use publication::Publications;
 pub(crate) use rename::{Rename, RenameFailure, RenameOutcome};
 pub(crate) use session::{NewSession, SessionId, SessionRefusal, SessionRow, Sessions};
 pub(crate) use sqlite::Sqlite;
@@ -100,7 +104,7 @@ pub(crate) type Outcome<T> = Result<T, MetadataError>;
 /// A metadata store.
 #[async_trait::async_trait]
 pub(crate) trait MetadataStore:
-    Accounts + Feeds + Files + Folders + Logins + Objects + Sessions + Tokens
+    Accounts + Feeds + Files + Folders + Logins + Names + Objects + Publications + Sessions + Tokens
 {
     /// Whether it answers and could commit. Writes nothing.
     async fn ping(&self) -> Outcome<()>;

@@ -16,7 +16,7 @@ use super::missing;
 use crate::answer::{Answer, Failure, success};
 use crate::body::read_json;
 use crate::caller::{Caller, Segments};
-use crate::metadata::{FolderKey, Removal};
+use crate::metadata::{FileKey, FolderKey, Removal};
 use crate::stores::Stores;
 
 /// Deletes a file; with `If-Match`, only the revision it names: another one is a conflict.
@@ -34,8 +34,14 @@ pub(super) async fn delete(
         ss58_address: key.folder.account.clone(),
         folder_hash: key.folder.folder.to_hex(),
     };
+    remove(&stores, key, only).await?;
+    Ok(success(answer))
+}
+
+/// Removes a file, if `only` names its current revision or nothing.
+pub(super) async fn remove(stores: &Arc<Stores>, key: FileKey, only: Option<RevisionId>) -> Result<(), Failure> {
     let work = {
-        let stores = Arc::clone(&stores);
+        let stores = Arc::clone(stores);
         async move {
             match stores.metadata.remove(key, only, stores.clock.seconds()).await? {
                 Removal::Removed => Ok(()),
@@ -44,8 +50,7 @@ pub(super) async fn delete(
             }
         }
     };
-    stores.to_the_end(work).await?;
-    Ok(success(answer))
+    stores.to_the_end(work).await
 }
 
 /// Deletes up to 1,000 files; always a success, with what became of each.
@@ -85,7 +90,7 @@ pub(super) async fn delete_files(State(stores): State<Arc<Stores>>, caller: Call
     Ok(success(answer))
 }
 
-fn wanted_revision(headers: &HeaderMap) -> Result<Option<RevisionId>, Failure> {
+pub(super) fn wanted_revision(headers: &HeaderMap) -> Result<Option<RevisionId>, Failure> {
     let Some(header) = headers.get(IF_MATCH) else { return Ok(None) };
     let text = header.to_str().unwrap_or_default();
     if text.trim() == "*" {

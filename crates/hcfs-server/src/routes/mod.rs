@@ -6,12 +6,17 @@
 mod account;
 mod batch;
 mod changes;
+mod content;
 mod delete;
 mod download;
 mod folder;
+mod gateway;
 mod health;
 mod listing;
 mod login;
+mod names;
+mod parts;
+mod publication;
 mod rename;
 mod session;
 mod upload;
@@ -50,14 +55,25 @@ pub(crate) fn router(stores: Arc<Stores>) -> Router {
         .route("/upload/session/{id}/finalize", post(session::finalize))
         .route("/download/{ss58}/{folder_hash}/{file_id}", get(download::download))
         .route("/delete/{ss58}/{folder_hash}/{file_id}", delete(delete::delete))
+        .route("/download/{ss58}/{file_id}", get(gateway::download))
+        .route("/delete/{ss58}/{file_id}", delete(gateway::delete))
+        .route("/public/download/{hash}", get(publication::download))
+        .route("/publish/{ss58}/{folder_hash}/{file_id}", post(publication::publish).delete(publication::withdraw))
+        .route("/publish/{ss58}/{file_id}", post(gateway::publish).delete(gateway::withdraw))
         .route("/delete_files", post(delete::delete_files))
         .route("/get_state/{ss58}/{folder_hash}", get(listing::get_state))
         .route("/changes/{ss58}/{folder_hash}", get(changes::changes))
         .route("/upload_batch", post(batch::upload))
         .route("/download_batch", post(batch::download))
+        .route("/browse/{ss58}/{folder_hash}", get(names::browse))
+        .route("/search_files/{ss58}", get(names::search))
+        .route("/register_relative_paths/{ss58}/{folder_hash}", post(names::register_paths))
+        .route("/list_folder_entries/{ss58}/{folder_hash}", get(names::folder_entries))
         .route("/rename_files", post(rename::rename))
         .route("/can_upload", post(account::can_upload))
         .route("/get_user_summary/{ss58}", get(account::summary))
+        .route("/get_file_type_summary/{ss58}", get(names::file_types))
+        .route("/get_source_summary/{ss58}", get(names::sources))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn(note_route))

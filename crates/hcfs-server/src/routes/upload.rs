@@ -1,34 +1,23 @@
 //! Uploads in one request: the manifest, then the ciphertext, streamed to the disk while it is hashed.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use axum::extract::State;
-use bytes::{Bytes, BytesMut};
-use futures_util::Stream;
+use bytes::BytesMut;
 use hcfs_model::RevisionId;
 use hcfs_wire::{ErrorCode, Manifest, UploadResult, limits, verify_upload};
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
-use http_body::Body as _;
-use multer::{Field, Multipart};
+use multer::Field;
 
 use super::account::check_quota;
+use super::gateway;
+use super::parts::{Parts, next_bytes, too_large};
 use crate::answer::{Answer, Failure, success};
 use crate::blobs::{Received, WriteError};
-use crate::body::{BodyError, unreadable};
 use crate::caller::Caller;
 use crate::metadata::{Committed, FileKey, FolderKey, NewRevision, SessionId, StoredRevision};
 use crate::stores::{Stores, random};
-
-/// Bytes the multipart reader is given at a time.
-const PACE: usize = 64 * 1024;
-/// Bytes that a body may have besides the ciphertext: the manifest, boundaries and part headers, and what the reader
-/// takes ahead of them. Bounds the reader's buffer.
-const OVERHEAD: u64 = 2 << 20;
 
 /// The largest number a revision may start with. Far below 2^63, so that renames always find a next one.
 const MAX_SEQ: u64 = 1 << 62;
@@ -39,32 +28,27 @@ pub(super) async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let boundary = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| multer::parse_boundary(text).ok())
-        .ok_or_else(|| Failure::new(ErrorCode::MissingField, "an upload is multipart/form-data with a boundary"))?;
+    let largest = stores.limits.upload_bytes;
+    let mut parts = Parts::new(&headers, body, largest)?;
     let slot = stores.transfer().await?;
-    let allowed = Arc::new(AtomicU64::new(OVERHEAD));
-    let mut parts = Multipart::new(Paced::new(body, Arc::clone(&allowed)), boundary);
-
-    let first = next_part(&mut parts).await?;
+    let first = parts.next().await?;
     let manifest = match first.name() {
         Some("manifest") => read_manifest(first).await?,
-        Some("account_ss58") => {
-            return Err(Failure::invalid("this server takes encrypted uploads only, not the gateway's plaintext form"));
-        }
+        Some("account_ss58") => return gateway::upload(&stores, &caller, &headers, first, parts).await,
         _ => return Err(Failure::new(ErrorCode::MissingField, "the first part is not the manifest")),
     };
     admit(&stores, &caller, &manifest).await?;
     check_quota(&stores, &file_key(&manifest), manifest.size_bytes, &headers).await?;
     let length = manifest.blob_len();
+    if length > largest {
+        return Err(too_large(largest));
+    }
     if !stores.blobs.has_room(length).await? {
         return Err(WriteError::Full.into());
     }
 
-    allowed.fetch_add(length, Ordering::Relaxed);
-    let second = next_part(&mut parts).await?;
+    parts.allow(length);
+    let second = parts.next().await?;
     if second.name() != Some("ciphertext") {
         return Err(Failure::new(ErrorCode::MissingField, "the second part is not the ciphertext"));
     }
@@ -92,6 +76,9 @@ pub(super) fn check(caller: &Caller, manifest: &Manifest) -> Result<(), Failure>
         return Err(Failure::invalid("revision_seq is out of range"));
     }
     caller.must_be(&manifest.ss58_address)?;
+    if FolderKey::is_gateway(manifest.folder_hash) {
+        return Err(Failure::invalid("this folder holds the gateway's files"));
+    }
     Ok(verify_upload(manifest)?)
 }
 
@@ -178,14 +165,9 @@ pub(super) fn new_revision(manifest: Manifest, id: RevisionId, session: Option<S
     }
 }
 
-async fn next_part<'r>(parts: &mut Multipart<'r>) -> Result<Field<'r>, Failure> {
-    let part = parts.next_field().await.map_err(|error| malformed(&error))?;
-    part.ok_or_else(|| Failure::new(ErrorCode::MissingField, "a part of the upload is missing"))
-}
-
 async fn read_manifest(mut part: Field<'_>) -> Result<Manifest, Failure> {
     let mut text = BytesMut::new();
-    while let Some(bytes) = part.chunk().await.map_err(|error| malformed(&error))? {
+    while let Some(bytes) = next_bytes(&mut part).await? {
         if text.len() + bytes.len() > limits::MAX_MANIFEST_BODY {
             return Err(Failure::new(ErrorCode::PayloadTooLarge, "the manifest is too long"));
         }
@@ -197,7 +179,7 @@ async fn read_manifest(mut part: Field<'_>) -> Result<Manifest, Failure> {
 async fn receive(stores: &Stores, mut part: Field<'_>, length: u64) -> Result<Received, Failure> {
     let mut writer = stores.blobs.receive(length).await?;
     let mut found: u64 = 0;
-    while let Some(bytes) = part.chunk().await.map_err(|error| malformed(&error))? {
+    while let Some(bytes) = next_bytes(&mut part).await? {
         found += bytes.len() as u64;
         if found > length {
             return Err(Failure::invalid(format!(
@@ -207,53 +189,4 @@ async fn receive(stores: &Stores, mut part: Field<'_>, length: u64) -> Result<Re
         writer.write(bytes).await?;
     }
     Ok(writer.finish().await?)
-}
-
-fn malformed(error: &multer::Error) -> Failure {
-    match error {
-        multer::Error::StreamReadFailed(source) => unreadable(source.as_ref()),
-        error => Failure::invalid(format!("the multipart body is malformed: {error}")),
-    }
-}
-
-/// A body given to the multipart reader one small piece at a time: the reader takes whatever is ready into its buffer,
-/// so without this a fast client would fill the memory. It ends with an error once more came than is allowed.
-struct Paced {
-    body: Body,
-    piece: Bytes,
-    seen: u64,
-    allowed: Arc<AtomicU64>,
-    rests: bool,
-}
-
-impl Paced {
-    fn new(body: Body, allowed: Arc<AtomicU64>) -> Self {
-        Self { body, piece: Bytes::new(), seen: 0, allowed, rests: false }
-    }
-}
-
-impl Stream for Paced {
-    type Item = Result<Bytes, axum::BoxError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if std::mem::take(&mut self.rests) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        if self.seen > self.allowed.load(Ordering::Relaxed) {
-            return Poll::Ready(Some(Err(BodyError::TooLarge.into())));
-        }
-        while self.piece.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                // Trailers say nothing here.
-                Some(Ok(frame)) => self.piece = frame.into_data().unwrap_or_default(),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-                None => return Poll::Ready(None),
-            }
-        }
-        let length = self.piece.len().min(PACE);
-        self.seen += length as u64;
-        self.rests = true;
-        Poll::Ready(Some(Ok(self.piece.split_to(length))))
-    }
 }

@@ -98,3 +98,27 @@ async fn what_cannot_be_downloaded_has_its_code() {
     let reply = rig.get(&rig.file_route("download", "a")).await;
     assert_eq!(reply.failure(), (500, "storage_inconsistency".to_owned()));
 }
+
+#[tokio::test]
+async fn conditions_are_kept() {
+    let rig = rig().await;
+    let revision = rig.put("a", 1_000, 1, None).await;
+    let current = format!("\"{}\"", revision.id);
+    let other = format!("\"{}\"", "0".repeat(64));
+    for method in [Method::GET, Method::HEAD] {
+        for (name, tag, status) in [
+            ("if-none-match", &current, 304),
+            ("if-none-match", &other, 200),
+            ("if-match", &current, 200),
+            ("if-match", &other, 412),
+        ] {
+            let headers = [(name, tag.as_str()), ("range", "bytes=5000-")];
+            let headers = if status == 200 { &headers[..1] } else { &headers[..] };
+            let reply = rig.send(method.clone(), &rig.file_route("download", "a"), headers, "").await;
+            assert_eq!(reply.status.as_u16(), status, "{method} {name} {tag}");
+            if status == 304 {
+                assert_eq!((reply.header("etag"), reply.body.len()), (current.as_str(), 0));
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 use hcfs_server::{ServerError, tokens};
 use http::Method;
 
-use crate::harness::{account, rig};
+use crate::harness::{account, rig, rig_with};
 
 #[tokio::test]
 async fn a_token_opens_its_own_account_until_it_is_revoked() {
@@ -48,7 +48,7 @@ async fn a_token_opens_its_own_account_until_it_is_revoked() {
 
 #[tokio::test]
 async fn every_route_but_health_asks_for_a_token() {
-    let rig = rig().await;
+    let rig = rig_with(|config| config.limits.failure_rate.burst = 1_000).await;
     let (account, folder) = (&rig.account, &rig.folder);
     let id = crate::harness::id("a");
     for (method, path) in [
@@ -68,6 +68,16 @@ async fn every_route_but_health_asks_for_a_token() {
         (Method::DELETE, "/unregister_folder".to_owned()),
         (Method::POST, "/can_upload".to_owned()),
         (Method::GET, "/auth/tokens".to_owned()),
+        (Method::GET, format!("/browse/{account}/{folder}")),
+        (Method::GET, format!("/search_files/{account}")),
+        (Method::POST, format!("/register_relative_paths/{account}/{folder}")),
+        (Method::GET, format!("/list_folder_entries/{account}/{folder}")),
+        (Method::GET, format!("/get_file_type_summary/{account}")),
+        (Method::GET, format!("/get_source_summary/{account}")),
+        (Method::GET, format!("/download/{account}/{id}")),
+        (Method::DELETE, format!("/delete/{account}/{id}")),
+        (Method::POST, format!("/publish/{account}/{folder}/{id}")),
+        (Method::DELETE, format!("/publish/{account}/{id}")),
         (Method::DELETE, "/auth/tokens/0123456789abcdef".to_owned()),
         (Method::GET, format!("/get_user_summary/{account}")),
     ] {

@@ -116,7 +116,7 @@ async fn malformed_bodies_are_refused_with_the_published_code() {
         ("one part", multipart(&[("manifest", &manifest)]), 400, "missing_field"),
         ("no part", multipart(&[]), 400, "missing_field"),
         ("other part", multipart(&[("manifest", &manifest), ("file", &blob)]), 400, "missing_field"),
-        ("gateway", multipart(&[("account_ss58", b"5..."), ("file", b"x")]), 400, "invalid_manifest"),
+        ("gateway", multipart(&[("account_ss58", b"5..."), ("file", b"x")]), 400, "invalid_user_id"),
         ("long manifest", multipart(&[("manifest", &long), ("ciphertext", &blob)]), 413, "payload_too_large"),
         ("endless header", endless_header, 413, "payload_too_large"),
         ("no multipart", b"hello".to_vec(), 400, "invalid_manifest"),

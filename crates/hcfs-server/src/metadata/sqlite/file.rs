@@ -13,6 +13,7 @@ use super::session::settle_session;
 use super::{Sqlite, rename, unsigned};
 use crate::blobs::BlobPlace;
 use crate::metadata::file::{PAGE_BYTES, refuse, tag};
+use crate::metadata::name::NameIndex;
 use crate::metadata::{
     Committed, FileKey, FileRow, Files, FolderKey, ListedFile, Listing, MetadataError, NewRevision, Outcome, Removal,
     Rename, RenameFailure, RenameOutcome, StoredRevision,
@@ -55,19 +56,21 @@ fn commit(db: &Connection, new: &NewRevision, place: &BlobPlace) -> Outcome<Comm
     if let Some(refused) = refuse(current.as_ref().map(|current| current.revision), new.base, new.revision.seq) {
         return Ok(refused);
     }
+    let index = NameIndex::of(new.file_name.as_deref(), new.relative_path.as_deref());
     let created_at = current.as_ref().map_or(new.now, |current| current.created_at);
     db.prepare_cached(
         "INSERT INTO files (folder_id, path_hash, salted_hash, size_bytes, revision_seq, revision_id, ciphertext_hash,
                             encrypted_path, file_name, relative_path, source, created_at, updated_at,
-                            object, object_at, blob_bytes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+                            object, object_at, blob_bytes, directory, extension, search_name)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
          ON CONFLICT (folder_id, path_hash) DO UPDATE SET
              salted_hash = excluded.salted_hash, size_bytes = excluded.size_bytes,
              revision_seq = excluded.revision_seq, revision_id = excluded.revision_id,
              ciphertext_hash = excluded.ciphertext_hash, encrypted_path = excluded.encrypted_path,
              file_name = excluded.file_name, relative_path = excluded.relative_path, source = excluded.source,
              updated_at = excluded.updated_at, object = excluded.object, object_at = excluded.object_at,
-             blob_bytes = excluded.blob_bytes",
+             blob_bytes = excluded.blob_bytes, directory = excluded.directory, extension = excluded.extension,
+             search_name = excluded.search_name",
     )?
     .execute(rusqlite::params![
         folder_id,
@@ -86,6 +89,9 @@ fn commit(db: &Connection, new: &NewRevision, place: &BlobPlace) -> Outcome<Comm
         place.object.bytes(),
         signed(place.at)?,
         signed(place.length)?,
+        index.directory,
+        index.extension,
+        index.search_name,
     ])?;
     let stored = StoredRevision { id: new.revision.id, created_at, updated_at: new.now };
     if let Some(session) = new.session {

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../../migrations/server/sqlite/0002_objects.sql"),
     include_str!("../../../../../migrations/server/sqlite/0003_feed.sql"),
     include_str!("../../../../../migrations/server/sqlite/0004_login.sql"),
+    include_str!("../../../../../migrations/server/sqlite/0005_names.sql"),
 ];
 
 /// Brings the schema up to date in one transaction, so a crash leaves the old one or the new one.

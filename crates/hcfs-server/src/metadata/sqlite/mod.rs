@@ -1,7 +1,7 @@
 //! The metadata store in SQLite: one file, for one server.
 //!
 //! Writes go through one thread that commits several requests together and answers only after the commit; reads go
-//! through another, so a listing never holds up an upload. Other processes may read and write the file meanwhile (the
+//! through another, so a listing never holds up an upload, and searches through a third. Other processes may read and write the file meanwhile (the
 //! commands that make tokens or look for unused blobs); each of their transactions is short.
 
 mod account;
@@ -10,7 +10,9 @@ mod file;
 mod folder;
 mod login;
 mod migrate;
+mod name;
 mod object;
+mod publication;
 mod rename;
 mod session;
 #[cfg(test)]
@@ -32,22 +34,31 @@ use thread::{ReadThread, WriteThread};
 
 use super::{Bells, FolderKey, MetadataError, MetadataStore, Outcome};
 
-/// The store: two threads, each with its connection.
+/// The store: its threads, each with its connection.
 pub(crate) struct Sqlite {
     writer: WriteThread,
     reader: ReadThread,
+    surveyor: ReadThread,
     /// Nobody else writes here, so all changes are rung from here.
     bells: Bells,
 }
 
 impl Sqlite {
-    /// Opens the database, brings its schema up to date, and starts the two threads. Blocks.
+    /// Opens the database, brings its schema up to date, and starts the threads. Blocks.
     pub(crate) fn open(path: &Path) -> Outcome<Self> {
         let writer = connect(path)?;
-        let reader =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        prepare(&reader)?;
-        Ok(Self { writer: WriteThread::start(writer)?, reader: ReadThread::start(reader)?, bells: Bells::default() })
+        let reading = || -> Outcome<ReadThread> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let reader = Connection::open_with_flags(path, flags)?;
+            prepare(&reader)?;
+            ReadThread::start(reader)
+        };
+        Ok(Self {
+            reader: reading()?,
+            surveyor: reading()?,
+            writer: WriteThread::start(writer)?,
+            bells: Bells::default(),
+        })
     }
 
     /// Runs `work` in the next commit and answers after it.
@@ -67,6 +78,14 @@ impl Sqlite {
         let rope = self.bells.rope(folder);
         let (done, _rope) = self.writer.run(move |db| Ok((work(db)?, rope))).await?;
         Ok(done)
+    }
+
+    /// As [`Sqlite::read`], for work that looks at many rows: it holds up only its like.
+    async fn survey<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
+    ) -> Outcome<T> {
+        self.surveyor.run(work).await
     }
 
     /// Runs `work` against one snapshot.

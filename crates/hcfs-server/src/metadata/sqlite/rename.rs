@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::file::{Current, bury, current, signed};
 use super::unsigned;
+use crate::metadata::name::NameIndex;
 use crate::metadata::rename::decide;
 use crate::metadata::{Outcome, Rename, RenameOutcome};
 
@@ -45,9 +46,10 @@ fn settle(
 ) -> Outcome<Revision> {
     let found = &rows[&entry.old];
     let seq = found.revision.seq.max(last_seq(db, folder_id, entry.new)?) + 1;
+    let index = NameIndex::of(entry.file_name.as_deref(), entry.relative_path.as_deref());
     db.prepare_cached(
         "UPDATE files SET path_hash = ?2, encrypted_path = ?3, file_name = ?4, relative_path = ?5, revision_seq = ?6,
-                revision_id = ?7, updated_at = ?8 WHERE id = ?1",
+                revision_id = ?7, updated_at = ?8, directory = ?9, extension = ?10, search_name = ?11 WHERE id = ?1",
     )?
     .execute((
         found.row_id,
@@ -58,6 +60,9 @@ fn settle(
         signed(seq)?,
         entry.revision_id.0,
         now,
+        index.directory,
+        index.extension,
+        index.search_name,
     ))?;
     Ok(Revision { seq, id: entry.revision_id })
 }
