@@ -7,11 +7,10 @@ mod keys;
 
 use bip39::{Language, Mnemonic};
 use hcfs_model::{AccountAddress, FolderLabel};
-use schnorrkel::{ExpansionMode, MiniSecretKey};
 use sha2::{Digest, Sha256, Sha512};
 use zeroize::Zeroizing;
 
-pub use keys::{EncryptionKey, FolderKeys, SigningKey};
+pub use keys::{AccountKey, EncryptionKey, FolderKeys, SigningKey};
 
 use crate::random::{self, RandomError};
 
@@ -103,7 +102,13 @@ impl MasterPhrase {
     /// The address of the account this phrase makes by itself, the Substrate way: for use where none is configured.
     #[must_use]
     pub fn account(&self) -> AccountAddress {
-        AccountAddress::from_public_key(sr25519_public(&self.mini_secret()))
+        self.account_key().account()
+    }
+
+    /// The key of that account.
+    #[must_use]
+    pub fn account_key(&self) -> AccountKey {
+        AccountKey::from_mini_secret(&self.mini_secret())
     }
 
     /// The keys of the folder with this label.
@@ -142,13 +147,6 @@ impl MasterPhrase {
     fn from_entropy(entropy: &[u8; 32]) -> Self {
         Self(Box::new(Mnemonic::from_entropy_in(Language::English, entropy).expect("256 bits of entropy")))
     }
-}
-
-/// The sr25519 public key of a mini secret, in the Ed25519 expansion that Substrate uses.
-#[expect(clippy::expect_used, reason = "any 32 bytes are a mini secret")]
-fn sr25519_public(mini_secret: &[u8; 32]) -> [u8; 32] {
-    let secret = Zeroizing::new(MiniSecretKey::from_bytes(mini_secret).expect("32 bytes"));
-    secret.expand_to_public(ExpansionMode::Ed25519).to_bytes()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub mod memory;
 mod multipart;
 mod remote;
 
-pub use client::{HcfsRemote, Token, TokenError};
+pub use client::{HcfsRemote, LoginError, Token, TokenError};
 pub use confirm::{confirm_upload, confirm_uploads};
 pub use error::{RemoteError, RemoteErrorKind};
 pub use hcfs_http::{BaseUrl, Client, ClientConfig, ConnectFailure, RateLimit};

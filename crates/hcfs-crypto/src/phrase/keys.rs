@@ -1,6 +1,8 @@
-//! The keys of one folder: both are made of the same 32 bytes, as the protocol has it.
+//! The account's key, and the keys of one folder: both of these are made of the same 32 bytes, as the protocol has it.
 
 use ed25519_dalek::Signer;
+use hcfs_model::AccountAddress;
+use schnorrkel::{ExpansionMode, MiniSecretKey};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::MasterPhrase;
@@ -57,6 +59,43 @@ impl SigningKey {
     #[must_use]
     pub fn verifying_key(&self) -> [u8; 32] {
         self.0.verifying_key().to_bytes()
+    }
+}
+
+/// The key an account logs in with (sr25519, as Substrate's keys are).
+///
+/// Wiped when dropped, without `Debug` and `Clone`:
+/// ```compile_fail,E0277
+/// fn leak(key: &hcfs_crypto::phrase::AccountKey) -> String {
+///     format!("{key:?}")
+/// }
+/// ```
+pub struct AccountKey {
+    // The library wipes it when it is dropped.
+    secret: Box<schnorrkel::SecretKey>,
+    public: schnorrkel::PublicKey,
+}
+
+impl AccountKey {
+    /// The key of a mini secret, in the Ed25519 expansion that Substrate uses.
+    #[expect(clippy::expect_used, reason = "any 32 bytes are a mini secret")]
+    pub(super) fn from_mini_secret(mini_secret: &[u8; 32]) -> Self {
+        let mini = Zeroizing::new(MiniSecretKey::from_bytes(mini_secret).expect("32 bytes"));
+        let secret = Box::new(mini.expand(ExpansionMode::Ed25519));
+        let public = secret.to_public();
+        Self { secret, public }
+    }
+
+    /// The account's address.
+    #[must_use]
+    pub fn account(&self) -> AccountAddress {
+        AccountAddress::from_public_key(self.public.to_bytes())
+    }
+
+    /// The signature of a text in the context `substrate`, 64 bytes.
+    #[must_use]
+    pub fn sign(&self, text: &[u8]) -> [u8; 64] {
+        self.secret.sign_simple(b"substrate", text, &self.public).to_bytes()
     }
 }
 

@@ -122,8 +122,12 @@ fn address_vectors() {
         assert_eq!(AccountAddress::from_public_key(array(&vector["public"])).as_str(), text(&vector["address"]));
     }
     for vector in of_kind("addresses", "sr25519 from mini secret") {
-        let public = sr25519_public(&array(&vector["mini_secret"]));
-        assert_eq!(AccountAddress::from_public_key(public).as_str(), text(&vector["address"]));
+        let key = AccountKey::from_mini_secret(&array(&vector["mini_secret"]));
+        assert_eq!(key.account().as_str(), text(&vector["address"]));
+        let public = schnorrkel::PublicKey::from_bytes(key.account().public_key()).unwrap();
+        let signature = schnorrkel::Signature::from_bytes(&key.sign(b"text")).unwrap();
+        assert!(public.verify_simple(b"substrate", b"text", &signature).is_ok());
+        assert!(public.verify_simple(b"substrate", b"other", &signature).is_err());
     }
     for vector in of_kind("addresses", "ed25519 from seed") {
         let key = SigningKey::from_seed(&array(&vector["mini_secret"]));

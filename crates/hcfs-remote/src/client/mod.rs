@@ -4,6 +4,7 @@ mod batch;
 mod feed;
 mod files;
 mod folders;
+mod login;
 mod token;
 mod upload;
 
@@ -33,6 +34,7 @@ use crate::{RemoteError, RemoteErrorKind};
 
 pub(crate) use batch::not_wanted;
 pub(crate) use files::outcome_of;
+pub use login::LoginError;
 pub use token::{Token, TokenError};
 
 /// How often an answer whose body was cut is asked for again.

@@ -43,6 +43,11 @@ impl Token {
         Ok(Self(SecretString::from(text)))
     }
 
+    /// None: for requests that ask for one.
+    pub(super) fn none() -> Self {
+        Self(SecretString::from(""))
+    }
+
     /// The value of the `Authorization` header.
     pub(crate) fn bearer(&self) -> HeaderValue {
         let text = SecretString::from(format!("Bearer {}", self.0.expose_secret()));

@@ -2,6 +2,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hcfs_model::AccountAddress;
+use hcfs_remote::{BaseUrl, Client, ClientConfig, HcfsRemote, LoginError, RemoteErrorKind};
 use hcfs_server::{Rate, Server, ServerConfig, ServerError, accounts, tokens};
 use hcfs_wire::{Challenge, Health, LoggedIn, Login, SessionOpen, SessionOpened, Tokens, capability, login_text};
 use http::{Method, StatusCode};
@@ -316,4 +317,31 @@ async fn a_quota_is_kept_and_can_be_lifted() {
     rig.post("/upload/session", &open).await.success::<SessionOpened>();
     accounts::set_quota(&rig.storage(), &rig.account, None).await.unwrap();
     assert_eq!(rig.post("/upload/session", &open).await.status, StatusCode::PAYMENT_REQUIRED);
+}
+
+#[tokio::test]
+async fn the_client_logs_in_where_it_is_meant_to() {
+    let words = format!("{} art", ["abandon"; 23].join(" "));
+    let key = hcfs_crypto::phrase::MasterPhrase::parse(&words).unwrap().account_key();
+    let log_in = async |rig: &Rig| {
+        let client = Client::new(ClientConfig::default()).unwrap();
+        let base = BaseUrl::parse(&format!("http://{}", rig.running.address())).unwrap();
+        HcfsRemote::log_in(client, base, key.account(), "laptop", |text| key.sign(text)).await
+    };
+    let rig = rig().await;
+    let Err(LoginError::Remote(error)) = log_in(&rig).await else { panic!("not known") };
+    assert_eq!(error.kind, RemoteErrorKind::Forbidden);
+    accounts::add(&rig.storage(), &key.account()).await.unwrap();
+    let token = log_in(&rig).await.unwrap();
+    let listed: Tokens = tokens_of(&rig, &token).await.success();
+    assert_eq!(listed.tokens.iter().map(|row| row.label.as_str()).collect::<Vec<_>>(), ["laptop"]);
+
+    let rig = rig.restart_with(|config| config.accounts.name = Some("elsewhere.example.org".to_owned())).await;
+    let Err(LoginError::OtherName { named, .. }) = log_in(&rig).await else { panic!("signed for another server") };
+    assert_eq!(named, "elsewhere.example.org");
+    let rig = rig.restart_with(|config| config.listen = "0.0.0.0:0".parse().unwrap()).await;
+    let base = BaseUrl::parse(&format!("http://127.0.0.1:{}", rig.running.address().port())).unwrap();
+    let client = Client::new(ClientConfig::default()).unwrap();
+    let refused = HcfsRemote::log_in(client, base, key.account(), "laptop", |text| key.sign(text)).await;
+    assert!(matches!(refused, Err(LoginError::NotOffered)), "{refused:?}");
 }
