@@ -106,6 +106,12 @@ impl Paths {
         self.state.join("unlock.key")
     }
 
+    /// The token of a login with the account's key.
+    #[must_use]
+    pub fn login_token(&self) -> PathBuf {
+        self.state.join("login_token.json")
+    }
+
     /// Where a new phrase is written when there is no terminal to show it on.
     #[must_use]
     pub fn recovery_phrase(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! Everything that can keep the daemon from running, with its exit code and hint.
 
 use hcfs_api::{ApiError, ErrorCode, ExitCode};
+use hcfs_remote::{LoginError, RemoteErrorKind};
 
 use crate::config::ConfigError;
 use crate::identity::IdentityError;
@@ -25,6 +26,9 @@ pub enum DaemonError {
     /// The embedded server.
     #[error("the embedded server does not start")]
     Embedded(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The login with the account's key.
+    #[error("cannot log in to the server")]
+    Login(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What is told over the socket as it is.
     #[error(transparent)]
     Told(#[from] ApiError),
@@ -40,6 +44,15 @@ impl DaemonError {
             Self::Place(error) => error.code(),
             Self::Secret(error) => error.code(),
             Self::Embedded(_) => ErrorCode::Internal,
+            Self::Login(error) => match error.downcast_ref::<LoginError>() {
+                Some(LoginError::Remote(error)) if error.is_transient() => ErrorCode::Offline,
+                Some(LoginError::Remote(error))
+                    if matches!(error.kind, RemoteErrorKind::Unauthorized | RemoteErrorKind::Forbidden) =>
+                {
+                    ErrorCode::Unauthorised
+                }
+                _ => ErrorCode::Config,
+            },
             Self::Told(error) => error.code,
         }
     }
@@ -53,6 +66,10 @@ impl DaemonError {
             Self::Place(error) => error.hint(),
             Self::Secret(error) => error.hint(),
             Self::Embedded(_) => "look at the cause above; its files are where HCFS_SERVER_DATA says".into(),
+            Self::Login(error) => match error.downcast_ref::<LoginError>() {
+                Some(error) => error.hint().into(),
+                None => "check `url` in [server], or say where a token is: token = \"file:/PATH\"".into(),
+            },
             Self::Told(error) => error.hint.clone(),
         }
     }

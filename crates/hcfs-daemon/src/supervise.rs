@@ -8,6 +8,7 @@
 mod backend;
 mod configured;
 mod keeper;
+mod login;
 mod over_http;
 mod show;
 
@@ -29,6 +30,7 @@ pub(crate) use keeper::{Changes, Keeper};
 pub(crate) use over_http::OverHttp;
 
 use self::keeper::{NotStarted, Start};
+use self::login::Login;
 use crate::config::{Config, Environment, FolderConfig};
 use crate::error::DaemonError;
 use crate::identity;
@@ -263,7 +265,9 @@ impl Supervisor {
             self.end_embedded(changing).await;
         }
         let embedded = self.parts.embedded.as_deref();
-        let found = backend::find(config, account, &self.parts.env, &self.parts.paths.server_data, embedded).await?;
+        let login = Login { phrase, connect: self.parts.connect.as_ref(), kept: self.parts.paths.login_token() };
+        let data = &self.parts.paths.server_data;
+        let found = backend::find(config, account, &self.parts.env, data, embedded, &login).await?;
         if config.server.url.is_none() {
             changing.embedded = Some(found.clone());
         }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hcfs_api::ErrorCode;
+use hcfs_crypto::phrase::AccountKey;
 use hcfs_model::AccountAddress;
 use hcfs_remote::Remote;
 use zeroize::Zeroizing;
 
+use super::login::Login;
 use crate::config::{Config, ConfigError, Environment};
 use crate::error::DaemonError;
 
@@ -42,7 +44,11 @@ pub trait EmbeddedServer: Send + Sync {
 }
 
 /// Makes the client of a server. One is made for every folder.
+#[async_trait]
 pub trait Connect: Send + Sync {
+    /// Logs in to the server at `url` with the account's key, and gives the token; `device` is what it is called there.
+    async fn log_in(&self, url: &str, key: &AccountKey, device: &str) -> Result<Zeroizing<String>, BoxError>;
+
     /// The client.
     ///
     /// # Errors
@@ -57,16 +63,13 @@ pub(super) async fn find(
     env: &Environment,
     data: &Path,
     embedded: Option<&dyn EmbeddedServer>,
+    login: &Login<'_>,
 ) -> Result<ServerAt, DaemonError> {
     let (url, token) = match (&config.server.url, embedded) {
-        (Some(url), _) => {
-            let place = config.server.token.as_ref().ok_or_else(|| ConfigError::Unfit {
-                message: "`server.url` is given, and `server.token` is missing".into(),
-                hint: "say where the token is: token = \"file:/PATH\"".into(),
-                code: ErrorCode::Config,
-            })?;
-            (url.clone(), place.token(env)?)
-        }
+        (Some(url), _) => match &config.server.token {
+            Some(place) => (url.clone(), place.token(env)?),
+            None => (url.clone(), login.token(config, url, &account).await?),
+        },
         (None, Some(embedded)) => embedded.start(data, &account).await.map_err(DaemonError::Embedded)?,
         (None, None) => {
             return Err(ConfigError::Unfit {

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use hcfs_crypto::phrase::AccountKey;
 use hcfs_remote::{BaseUrl, Client, ClientConfig, HcfsRemote, RateLimit, Remote, Token};
+
+use zeroize::Zeroizing;
 
 use super::backend::{BoxError, Connect, ServerAt};
 
@@ -19,7 +23,14 @@ impl OverHttp {
     }
 }
 
+#[async_trait]
 impl Connect for OverHttp {
+    async fn log_in(&self, url: &str, key: &AccountKey, device: &str) -> Result<Zeroizing<String>, BoxError> {
+        let client = Client::new(ClientConfig::default())?;
+        let token = HcfsRemote::log_in(client, BaseUrl::parse(url)?, key.account(), device, |text| key.sign(text));
+        Ok(token.await?)
+    }
+
     fn connect(&self, server: &ServerAt) -> Result<Arc<dyn Remote>, BoxError> {
         self.upload.set(server.upload);
         let limits =

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use hcfs_api::{ApiError, ErrorBody, Paths, Status};
-use hcfs_crypto::phrase::MasterPhrase;
+use hcfs_crypto::phrase::{AccountKey, MasterPhrase};
 use hcfs_daemon::identity::PhraseSource;
 use hcfs_daemon::secret::Unlock;
 use hcfs_daemon::setup::{NewFolder, Setup, set_up};
@@ -85,7 +86,12 @@ impl Ask for Person {
 
 struct InMemory(MemoryServer);
 
+#[async_trait]
 impl Connect for InMemory {
+    async fn log_in(&self, _url: &str, key: &AccountKey, device: &str) -> Result<Zeroizing<String>, BoxError> {
+        Ok(Zeroizing::new(format!("{}-{device}", key.account())))
+    }
+
     fn connect(&self, _server: &ServerAt) -> Result<Arc<dyn Remote>, BoxError> {
         Ok(Arc::new(MemoryRemote::new(&self.0)))
     }
