@@ -29,36 +29,56 @@ pub(super) async fn can_upload(
     } else if !stores.blobs.has_room(blob::blob_len(request.size_bytes)).await? {
         Some(WriteError::Full.to_string())
     } else {
-        over_quota(&stores, &request.ss58_address, request.size_bytes, 0, &headers).await?
+        Room::of(&stores, &request.ss58_address, &headers).await?.take(request.size_bytes, 0)
     };
     Ok(json(StatusCode::OK, &CanUpload { result: error.is_none(), error }))
 }
 
-/// Says why `size` more bytes of files, in the place of `replaced`, are more than the account may have.
-async fn over_quota(
-    stores: &Stores,
-    account: &AccountAddress,
-    size: u64,
-    replaced: u64,
-    headers: &HeaderMap,
-) -> Result<Option<String>, Failure> {
-    let bypass = headers.get(header::BILLING_BYPASS).map(HeaderValue::as_bytes);
-    if stores.access.lifts_quota(bypass) {
-        return Ok(None);
+/// What an account has and may have; counts what a request adds.
+pub(super) struct Room {
+    used: u64,
+    /// `None` for as many as the disk holds.
+    quota: Option<u64>,
+}
+
+impl Room {
+    pub(super) async fn of(stores: &Stores, account: &AccountAddress, headers: &HeaderMap) -> Result<Self, Failure> {
+        let bypass = headers.get(header::BILLING_BYPASS).map(HeaderValue::as_bytes);
+        if stores.access.lifts_quota(bypass) {
+            return Ok(Self { used: 0, quota: None });
+        }
+        let usage = stores.metadata.usage(account.clone(), stores.clock.seconds()).await?;
+        let quota = usage.quota.or(stores.access.policy.quota_bytes);
+        Ok(Self { used: usage.stored.saturating_add(usage.announced), quota })
     }
-    let usage = stores.metadata.usage(account.clone(), stores.clock.seconds()).await?;
-    let Some(quota) = usage.quota.or(stores.access.policy.quota_bytes) else { return Ok(None) };
-    let wanted = usage.stored.saturating_add(usage.announced).saturating_add(size).saturating_sub(replaced);
-    Ok((wanted > quota).then(|| format!("the account may have {quota} bytes, and this would make {wanted}")))
+
+    /// Takes `size` bytes in the place of `replaced`; says why they are more than the account may have.
+    fn take(&mut self, size: u64, replaced: u64) -> Option<String> {
+        let wanted = self.used.saturating_add(size).saturating_sub(replaced);
+        if let Some(quota) = self.quota.filter(|quota| wanted > *quota) {
+            return Some(format!("the account may have {quota} bytes, and this would make {wanted}"));
+        }
+        self.used = wanted;
+        None
+    }
+
+    /// Takes a file of `size` bytes.
+    ///
+    /// # Errors
+    /// It is more than the account may have (402).
+    pub(super) async fn take_file(&mut self, stores: &Stores, key: FileKey, size: u64) -> Result<(), Failure> {
+        // The file it replaces matters only where there is a quota.
+        let replaced = match self.quota {
+            Some(_) => stores.metadata.file(key).await?.map_or(0, |row| row.size),
+            None => 0,
+        };
+        self.take(size, replaced).map_or(Ok(()), |message| Err(Failure::over_quota(message)))
+    }
 }
 
 /// Refuses a file of `size` bytes that is more than its account may have (402).
 pub(super) async fn check_quota(stores: &Stores, key: &FileKey, size: u64, headers: &HeaderMap) -> Result<(), Failure> {
-    let replaced = stores.metadata.file(key.clone()).await?.map_or(0, |row| row.size);
-    match over_quota(stores, &key.folder.account, size, replaced, headers).await? {
-        None => Ok(()),
-        Some(message) => Err(Failure::over_quota(message)),
-    }
+    Room::of(stores, &key.folder.account, headers).await?.take_file(stores, key.clone(), size).await
 }
 
 pub(super) async fn summary(

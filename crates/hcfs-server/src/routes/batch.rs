@@ -22,8 +22,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 
+use super::account::Room;
 use super::missing;
-use super::upload::{check, check_blob, new_revision, refusal, result};
+use super::upload::{check, check_blob, file_key, new_revision, refusal, result};
 use crate::answer::{Answer, Failure, success};
 use crate::blobs::{BlobStore, Received, WriteError};
 use crate::body::{next, read_json};
@@ -57,7 +58,9 @@ pub(super) async fn upload(
         let stores = Arc::clone(&stores);
         async move {
             let _held = slot;
+            let room = Room::of(&stores, &caller.account, &headers).await?;
             let checked = check_all(Arc::clone(&stores), caller, entries).await?;
+            let checked = within_quota(&stores, room, checked).await;
             Ok(store(&stores, checked).await)
         }
     };
@@ -115,6 +118,21 @@ fn check_one(blobs: &dyn BlobStore, caller: &Caller, entry: BatchEntry) -> Check
         check_blob(&received, &manifest).map(|()| received)
     });
     (file, admitted.map(|received| (manifest, received)))
+}
+
+/// Refuses the entries that are more than the account may have, one after the other.
+async fn within_quota(stores: &Stores, mut room: Room, checked: Vec<Checked>) -> Vec<Checked> {
+    let mut within = Vec::with_capacity(checked.len());
+    for (file, entry) in checked {
+        let entry = match entry {
+            Ok((manifest, received)) => {
+                room.take_file(stores, file_key(&manifest), manifest.size_bytes).await.map(|()| (manifest, received))
+            }
+            Err(failure) => Err(failure),
+        };
+        within.push((file, entry));
+    }
+    within
 }
 
 /// Stores what may be stored, and answers every entry.

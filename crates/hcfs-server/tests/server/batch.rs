@@ -180,3 +180,20 @@ async fn a_download_needs_the_owners_token() {
     large["files"] = many.into();
     assert_eq!(rig.post("/download_batch", &large).await.failure(), (400, "batch_too_large".to_owned()));
 }
+
+#[tokio::test]
+async fn a_quota_holds_within_a_batch() {
+    let rig = rig_with(|config| config.accounts.quota_bytes = Some(1_000)).await;
+    let first = rig.put("replaced", 600, 1, None).await;
+    let entries = [
+        rig.entry("a", 300, 2, None),
+        rig.entry("b", 300, 3, None),
+        rig.entry("replaced", 700, 4, Some(first)),
+        rig.entry("c", 1, 5, None),
+    ];
+    let reply = rig.send_batch(batch(&entries)).await;
+    let statuses: Vec<_> =
+        reply.json()["Success"]["results"].as_array().unwrap().iter().map(|entry| entry["status"].clone()).collect();
+    assert_eq!(statuses, [200, 402, 200, 402]);
+    assert_eq!(rig.listing().await.total_count, 2);
+}
