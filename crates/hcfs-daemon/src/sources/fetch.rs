@@ -84,7 +84,7 @@ async fn fetch(
                     etag: done.validators.etag,
                     last_modified: done.validators.last_modified,
                     size: done.validators.size,
-                    mark: item.changed.clone(),
+                    mark: done.validators.changed,
                 },
                 size: done.size,
                 hash: done.hash.0,

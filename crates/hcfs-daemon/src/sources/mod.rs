@@ -23,6 +23,8 @@ mod round;
 mod runner;
 mod schedule;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

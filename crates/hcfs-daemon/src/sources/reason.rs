@@ -47,6 +47,11 @@ impl Reason {
         &self.failure.code
     }
 
+    /// Whether it is the service that says so, and not this machine.
+    pub(crate) fn is_of_service(&self) -> bool {
+        matches!(self.kind, ErrorCode::Offline | ErrorCode::Unauthorised | ErrorCode::Busy)
+    }
+
     /// The folder or the daemon ends.
     pub(crate) fn stopped() -> Self {
         Self::new("stopped", "the folder has stopped".into(), "see `hcfs status`", Concern::Nobody, ErrorCode::Stopped)

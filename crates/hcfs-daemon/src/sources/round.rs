@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::{StreamExt as _, stream};
 use hcfs_engine::{EventKind, FolderHandle};
 use hcfs_model::UnixNanos;
-use hcfs_sources::{Item, Resume, Source};
+use hcfs_sources::{Item, Kind, Resume, Source};
 use hcfs_state::sources::{ItemProblem, PartRecord};
 use tokio_util::sync::CancellationToken;
 
@@ -150,7 +150,13 @@ impl Round {
         };
         let outcome = fetch::bring(self, &**source, item).await;
         drop(slot);
-        outcome
+        outcome.map_err(|reason| match reason.concern {
+            // Addresses have nothing in common: what one host says concerns no other.
+            Concern::Source if source.kind() == Kind::Url && reason.is_of_service() => {
+                Reason { concern: Concern::Item, ..reason }
+            }
+            _ => reason,
+        })
     }
 
     /// Keeps what went wrong with an item, and when it is tried again.
@@ -182,9 +188,27 @@ impl Round {
         for (_, id, part) in own {
             self.abandon(&**source, &id, &part).await?;
         }
+        self.sweep().await?;
         let gone: Vec<String> = problems.into_iter().map(|(id, _)| id).filter(|id| !wanted(id)).collect();
         let name = self.name.clone();
         self.books.ask(move |ledger| gone.iter().try_for_each(|id| ledger.drop_problem(&name, id))).await
+    }
+
+    /// Removes parts of the folder that no fetch knows: of sources that were removed, or of a ledger that was lost.
+    async fn sweep(&self) -> Result<(), Reason> {
+        let placing = self.folder.placing().await?;
+        let refused = |error| Reason::of_disk(None, &error);
+        // The names first: whatever has one by now is in the ledger by now.
+        let names = placing.with(|folder| folder.fetched_names()).await?.map_err(refused)?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        let parts = self.books.ask(|ledger| ledger.parts()).await?;
+        let unknown: Vec<String> =
+            names.into_iter().filter(|name| !parts.iter().any(|(_, _, part)| part.name == *name)).collect();
+        let removed =
+            placing.with(move |folder| unknown.iter().try_for_each(|name| folder.discard_fetched(name))).await?;
+        removed.map_err(refused)
     }
 
     /// Ends everything that was begun and not brought to its end.
