@@ -5,7 +5,8 @@ use anyhow::{Result, bail};
 use crate::{cargo, finish};
 
 /// Name, package and bench target of each benchmark.
-const BENCHES: [(&str, &str, &str); 2] = [("frames", "hcfs-crypto", "frames"), ("daemon", "hcfs-tests", "daemon")];
+const BENCHES: [(&str, &str, &str); 3] =
+    [("frames", "hcfs-crypto", "frames"), ("daemon", "hcfs-tests", "daemon"), ("sources", "hcfs-tests", "sources")];
 
 /// Runs one benchmark by name, or all.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
