@@ -4,7 +4,7 @@ use std::io;
 
 use async_trait::async_trait;
 use hcfs_fs::{ApplyError, Staged};
-use hcfs_sources::{Fetched, Item, Job, Part, Progress, Resume, Source, Validators, Verified, Watcher};
+use hcfs_sources::{Fetched, Item, Job, Part, Progress, Resume, Source, Stage, Validators, Verified, Watcher};
 use hcfs_state::sources::{Arrival, Brought, PartRecord, Version};
 
 use super::books::Books;
@@ -67,6 +67,8 @@ async fn fetch(
     let file = staged.share().map_err(|error| Reason::of_disk(None, &error))?;
     let mut part = Part { file, resume: Resume::from_text(&record.record) };
     let watch = Watch { round, item: &item.id, record: &record, staged: &staged };
+    // Shown from the start: the first word of a service can take its time.
+    watch.progress(Progress { stage: Stage::Bringing, bytes: part.resume.bytes(), total: item.size });
     let job =
         Job { known: asked.as_ref(), part: &mut part, watcher: &watch, cancel: round.cancel.clone(), now: round.now() };
     let fetched = source.fetch(item, job).await;
