@@ -8,8 +8,9 @@ use hcfs_model::{FileId, RelPath};
 
 use crate::disk::tree::Content;
 use crate::scene::locked;
+use crate::steps::some_way;
 use crate::user::brief;
-use crate::world::{World, folder, some_way};
+use crate::world::{World, folder};
 
 /// How often all devices look before they must agree.
 const ROUNDS: usize = 40;

@@ -24,6 +24,7 @@ mod run;
 mod scene;
 mod script;
 mod shrink;
+mod steps;
 mod user;
 mod world;
 

@@ -87,6 +87,7 @@ impl Process {
             let choice = due[self.scene.below(due.len())];
             state.work.remove(choice)
         };
+        self.drive.begin_work();
         work.1();
     }
 

@@ -63,6 +63,8 @@ struct State {
     events: Vec<Hint>,
     /// Whether something changed that no look at the whole folder can have seen.
     unseen: bool,
+    /// How many calls the piece of work made that runs.
+    calls: u32,
 }
 
 impl Drive {
@@ -86,6 +88,7 @@ impl Drive {
             skew: 0,
             events: Vec::new(),
             unseen: false,
+            calls: 0,
         };
         let (scene, ledger) = (Arc::clone(scene), Arc::clone(ledger));
         Arc::new(Self { scene, ledger, state: Mutex::new(state), handles: AtomicU64::new(0) })
@@ -216,6 +219,11 @@ impl Drive {
         !self.state().events.is_empty()
     }
 
+    /// A piece of work begins.
+    pub(crate) fn begin_work(&self) {
+        self.state().calls = 0;
+    }
+
     /// Events were lost: until the whole folder is looked at, nobody can know of what they told.
     pub(crate) fn lost_events(&self) {
         self.state().unseen = true;
@@ -269,6 +277,7 @@ impl ModelDisk {
             std::panic::resume_unwind(Box::new(Killed));
         }
         scene.note(name, state.tree.device, || path.escape_ascii().to_string());
+        state.calls += 1;
         if let Some(left) = state.kill_in.as_mut().filter(|_| is_first) {
             *left = left.saturating_sub(1);
             if *left == 0 {
@@ -382,7 +391,8 @@ impl Disk for ModelDisk {
         let mut state = self.call("list", dir, Act::Read)?;
         let node = state.tree.find(self.root, dir)?;
         let mut entries = state.tree.list(node)?;
-        if dir.is_empty() {
+        // A look at the whole folder begins with this; one for a single name does not.
+        if dir.is_empty() && state.calls == 1 {
             state.unseen = false;
         }
         if entries.len() > 1 {
