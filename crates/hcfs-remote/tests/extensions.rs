@@ -132,7 +132,7 @@ async fn the_uploads_of_a_batch_succeed_or_fail_one_by_one(remote: &dyn Remote, 
     let mut altered = entry("altered", 5, 3, None);
     altered.blob = sealed(5, 4);
     let batch =
-        [entry("new", 300_000, 5, None), entry("a", 10, 6, None), unsigned, altered, entry("a", 11, 7, Some(a))];
+        [entry("new", 200_000, 5, None), entry("a", 10, 6, None), unsigned, altered, entry("a", 11, 7, Some(a))];
     let results = remote.upload_batch(&batch).await.unwrap();
     assert_eq!(results.len(), 5);
     let stored = results[0].as_ref().unwrap().revision;
@@ -160,7 +160,7 @@ async fn a_batch_beyond_the_bounds_stores_nothing(remote: &dyn Remote, server: &
 }
 
 async fn batches_bring_blobs_of_the_expected_revisions(remote: &dyn Remote, server: &MemoryServer) {
-    let batch = [entry("a", 300_000, 1, None), entry("b", 0, 2, None)];
+    let batch = [entry("a", 200_000, 1, None), entry("b", 0, 2, None)];
     let stored: Vec<_> = remote.upload_batch(&batch).await.unwrap().into_iter().map(|r| r.unwrap().revision).collect();
     let wanted =
         |path: &str, revision, size| WantedBlob { file: id(path), expected: Some(Expected { revision, size }) };
@@ -168,8 +168,8 @@ async fn batches_bring_blobs_of_the_expected_revisions(remote: &dyn Remote, serv
     let files = [
         wanted("b", stored[1], 0),
         wanted("none", stored[0], 1),
-        wanted("a", stored[0], 300_000),
-        wanted("a", other, 300_000),
+        wanted("a", stored[0], 200_000),
+        wanted("a", other, 200_000),
         wanted("a", stored[0], 300_001),
     ];
     let blobs = remote.download_batch(folder(), &files, None).await.unwrap();
