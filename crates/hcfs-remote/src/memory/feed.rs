@@ -49,8 +49,8 @@ impl MemoryServer {
     pub fn reset_feed(&self, folder: FolderHash) {
         let mut state = self.state();
         let folder = state.folders.entry(folder).or_default();
-        folder.floor = folder.changes + 1;
-        folder.changes += 1;
+        folder.count();
+        folder.floor = folder.changes;
         folder.bell.notify_waiters();
     }
 

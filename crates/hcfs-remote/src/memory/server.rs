@@ -47,8 +47,12 @@ pub(super) struct Folder {
     broken: BTreeSet<FileId>,
     /// The last number of every path whose file went away: a file that is renamed to it goes on above it.
     buried: BTreeMap<FileId, u64>,
-    /// Counts the changes: its tag, and the number of the last one.
+    /// Counts the changes: the number of the last one.
     pub(super) changes: u64,
+    /// What its tag is made of: the count, and how often a backup had been restored at the last change.
+    mark: u64,
+    /// How often a backup was restored.
+    restored: u64,
     /// The number of the last change of every path that has or had a file.
     pub(super) last: BTreeMap<FileId, u64>,
     /// The feed tells nothing to those who know less than this.
@@ -125,10 +129,17 @@ impl MemoryServer {
         Self(Arc::new(Mutex::new(self.state().clone())))
     }
 
-    /// Makes the server what `backup` is: everything since is forgotten, names of revisions and sessions aside.
+    /// Makes the server what `backup` is: everything since is forgotten, but that no name or tag is given a second time.
     pub fn restore(&self, backup: &Self) {
-        let restored = backup.state().clone();
+        let mut restored = backup.state().clone();
         let mut state = self.state();
+        for (hash, folder) in &mut restored.folders {
+            if let Some(now) = state.folders.get(hash) {
+                folder.restored = now.restored + 1;
+                folder.bell = Arc::clone(&now.bell);
+                now.bell.notify_waiters();
+            }
+        }
         let names = state.names;
         *state = State { names, ..restored };
     }
@@ -244,8 +255,10 @@ impl MemoryServer {
         let known = state.folders.get_mut(&folder).filter(|folder| folder.label.is_some());
         let Some(folder) = known else { return Err(refused(ErrorCode::NotFound, "no such folder")) };
         // Its counter goes on: no tag may ever stand for another state.
-        let changes = folder.changes + 1;
-        let counted = Folder { changes, floor: changes, bell: Arc::clone(&folder.bell), ..Folder::default() };
+        let (changes, restored) = (folder.changes, folder.restored);
+        let mut counted = Folder { changes, restored, bell: Arc::clone(&folder.bell), ..Folder::default() };
+        counted.count();
+        counted.floor = counted.changes;
         let removed = std::mem::replace(folder, counted);
         removed.bell.notify_waiters();
         Ok(removed.files.len() as u64)
@@ -258,7 +271,7 @@ impl MemoryServer {
         let empty = Folder::default();
         let folder = state.folders.get(&folder).unwrap_or(&empty);
         let tags = state.capabilities.iter().any(|name| name == capability::STATE_ETAG);
-        let current = tags.then(|| StateTag::of_counter(folder.changes));
+        let current = tags.then(|| StateTag::of_counter(folder.mark));
         if tag.is_some() && tag == current.as_ref() {
             return None;
         }
@@ -426,9 +439,14 @@ impl State {
 }
 
 impl Folder {
+    pub(super) fn count(&mut self) {
+        self.changes += 1;
+        self.mark = (self.restored << 32) | self.changes;
+    }
+
     /// Gives a change of a file its number and tells those who wait.
     fn changed(&mut self, file: FileId) {
-        self.changes += 1;
+        self.count();
         self.last.insert(file, self.changes);
         self.bell.notify_waiters();
     }
