@@ -125,7 +125,7 @@ impl Session {
     /// How many differing paths the ignore rules exclude: they are settled as they are.
     fn ignored_marks(&self) -> u64 {
         let paths = self.store.changed_paths().unwrap_or_default();
-        paths.iter().filter(|path| self.rules.is_ignored(path, false)).count() as u64
+        paths.iter().filter(|path| self.rules.verdict(path, false) == hcfs_fs::Verdict::Ignored).count() as u64
     }
 
     /// What transfers need, for work that leaves no notes.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hcfs_model::{RelPath, Row, Rows};
+use hcfs_model::{Problem, ProblemCode, RelPath, Row, Rows};
 use hcfs_plan::{Action, Context, Plan, Policy, Totals};
 
 use crate::conflicts::{is_about, resolution};
@@ -21,6 +21,7 @@ impl Session {
         let suspects = self.store.suspects().map_err(Stop::state)?;
         self.blocked.suspected(suspects.into_iter().map(|(path, why)| suspect(path, &why)).collect());
         let rows = self.store.changed_rows().map_err(Stop::state)?;
+        self.wait_for_rules(&rows);
         let mut context = self.context(&rows)?;
         context.moved = self.wants.take_moved();
         for _ in 0..NAME_TRIES {
@@ -62,6 +63,22 @@ impl Session {
         );
     }
 
+    /// Where rules cannot be read now it is not known what they exclude: such paths wait until they can.
+    fn wait_for_rules(&mut self, rows: &Rows) {
+        let waiting = self.blocked.paths();
+        for path in rows.keys().filter(|path| !waiting.contains(*path)) {
+            if self.rules.verdict(path, false) == hcfs_fs::Verdict::Unknown {
+                let problem = Problem {
+                    path: Some(path.clone()),
+                    code: ProblemCode::Unreadable,
+                    message: format!("the ignore rules that \"{path}\" falls under cannot be read"),
+                    hint: format!("correct or remove the {} above it; it is tried again", hcfs_fs::IGNORE_FILE),
+                };
+                self.blocked.fail(path, problem, self.seed);
+            }
+        }
+    }
+
     /// Everything but the rows and the watcher's word that a plan depends on.
     pub(crate) fn context(&self, rows: &Rows) -> Result<Context, Stop> {
         let totals = self.store.totals().map_err(Stop::state)?.synced;
@@ -73,7 +90,11 @@ impl Session {
             baseline,
             unknown_local: self.unknown.clone(),
             blocked: self.left_alone(rows),
-            ignored: rows.keys().filter(|path| self.rules.is_ignored(path, false)).cloned().collect(),
+            ignored: rows
+                .keys()
+                .filter(|path| self.rules.verdict(path, false) == hcfs_fs::Verdict::Ignored)
+                .cloned()
+                .collect(),
             moved: Vec::new(),
             decided: decided
                 .into_iter()

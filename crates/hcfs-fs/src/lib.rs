@@ -35,7 +35,7 @@ pub use apply::{Displaced, Durability, Expect, Install, Installed, Move, Placed,
 pub use disk::{Disk, DiskFile, Each, Kind, LinuxDisk, Open, Refusal, Rename, Space, Stat};
 pub use error::{ApplyError, Difference, Obstacle, RootError};
 pub use folder::{Folder, OpenFile, OpenRequest, RootIdentity};
-pub use rules::{IGNORE_FILE, RuleError, Rules};
+pub use rules::{IGNORE_FILE, RuleError, Rules, Verdict};
 pub use scan::{Content, Known, Scan, ScanRequest, Scanned, Scope, is_settled};
 pub use stage::Staged;
 pub use trash::{Pruned, Swept, Trashed};

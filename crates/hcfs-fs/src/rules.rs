@@ -68,25 +68,44 @@ pub(crate) struct Chain<'a> {
     levels: Vec<(usize, Arc<Level>)>,
 }
 
+/// What the rules say of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is to be synced.
+    Kept,
+    /// It is not.
+    Ignored,
+    /// A file of rules above it cannot be read now: nothing may be done with it.
+    Unknown,
+}
+
 impl Chain<'_> {
-    /// Whether a name in this directory is ignored, its directory not being so.
+    /// Whether a name in this directory is ignored, its directory not being so, or that cannot be known.
+    pub(crate) fn ignores(&self, path: &[u8], is_dir: bool) -> bool {
+        self.verdict(path, is_dir) != Verdict::Kept
+    }
+
+    /// What the rules say of a name in this directory, its directory being kept.
     ///
     /// Bytes, since names that cannot be synced can be ignored too.
-    pub(crate) fn ignores(&self, path: &[u8], is_dir: bool) -> bool {
+    fn verdict(&self, path: &[u8], is_dir: bool) -> Verdict {
         let as_path = |bytes| Path::new(OsStr::from_bytes(bytes));
         for (length, level) in &self.levels {
             let below = if *length == 0 { path } else { path.get(length + 1..).unwrap_or(path) };
             match &**level {
                 Level::Nothing => {}
-                Level::Unreadable(_) => return true,
+                Level::Unreadable(_) => return Verdict::Unknown,
                 Level::Rules { matcher, .. } => match matcher.matched(as_path(below), is_dir) {
                     Match::None => {}
-                    Match::Ignore(_) => return true,
-                    Match::Whitelist(_) => return false,
+                    Match::Ignore(_) => return Verdict::Ignored,
+                    Match::Whitelist(_) => return Verdict::Kept,
                 },
             }
         }
-        matches!(self.config.matched(as_path(path), is_dir), Match::Ignore(_))
+        match self.config.matched(as_path(path), is_dir) {
+            Match::Ignore(_) => Verdict::Ignored,
+            Match::None | Match::Whitelist(_) => Verdict::Kept,
+        }
     }
 }
 
@@ -106,20 +125,28 @@ impl Rules {
         Ok(Self { disk: Arc::clone(&folder.disk), config, levels: Mutex::new(BTreeMap::new()) })
     }
 
-    /// Whether `path`, or a directory above it, is ignored. `is_dir` says what `path` is.
+    /// Whether `path`, or a directory above it, is ignored, or that cannot be known now. `is_dir` says what `path` is.
     ///
     /// Works for paths that are not on disk too: a synced file that is ignored now is one whose absence means nothing.
     #[must_use]
     pub fn is_ignored(&self, path: &RelPath, is_dir: bool) -> bool {
+        self.verdict(path, is_dir) != Verdict::Kept
+    }
+
+    /// What the rules say of `path`, as [`Rules::is_ignored`]. Rules that could not be read are read again.
+    #[must_use]
+    pub fn verdict(&self, path: &RelPath, is_dir: bool) -> Verdict {
         let text = path.as_str();
         let ends = text.match_indices('/').map(|(at, _)| (at, true)).chain([(text.len(), is_dir)]);
         for (end, is_dir) in ends {
             let prefix = &text[..end];
-            if self.chain(prefix.rsplit_once('/').map_or("", |(dir, _)| dir)).ignores(prefix.as_bytes(), is_dir) {
-                return true;
+            let chain = self.chain(prefix.rsplit_once('/').map_or("", |(dir, _)| dir));
+            let verdict = chain.verdict(prefix.as_bytes(), is_dir);
+            if verdict != Verdict::Kept {
+                return verdict;
             }
         }
-        false
+        Verdict::Kept
     }
 
     /// The rules that hold in the directory `dir`.
@@ -145,7 +172,10 @@ impl Rules {
         let held = self.levels.lock().unwrap_or_else(PoisonError::into_inner).get(dir).cloned();
         held.unwrap_or_else(|| {
             let level = Arc::new(read_level(&*self.disk, disk_path));
-            self.keep(dir, &level);
+            // What could not be read may be readable in a moment.
+            if !matches!(*level, Level::Unreadable(_)) {
+                self.keep(dir, &level);
+            }
             level
         })
     }

@@ -88,8 +88,16 @@ fn rules_that_cannot_be_read_hide_their_directory_and_do_not_empty_it() {
     assert_eq!(scan.unknown, [rel("a")]);
     assert_eq!(scan.problems[0].code, ProblemCode::Unreadable);
     assert!(rules(&folder, &[]).is_ignored(&rel("a/secret"), false));
+    assert_eq!(rules(&folder, &[]).verdict(&rel("a/secret"), false), Verdict::Unknown);
     let scope = [rel("a/secret")];
     assert!(scan_with(&folder, &rules(&folder, &[]), Scope::Subtrees(&scope)).0.is_empty());
+    // As soon as they can be read they hold.
+    let held = rules(&folder, &[]);
+    assert_eq!(held.verdict(&rel("a/secret"), false), Verdict::Unknown);
+    std::fs::write(scratch.root().join("a/.hcfsignore"), "other").unwrap();
+    assert_eq!(held.verdict(&rel("a/secret"), false), Verdict::Kept);
+    assert_eq!(held.verdict(&rel("a/other"), false), Verdict::Ignored);
+    std::fs::write(scratch.root().join("a/.hcfsignore"), [0xff, 0xfe]).unwrap();
     // In the root it hides everything.
     std::fs::rename(scratch.root().join("a/.hcfsignore"), scratch.root().join(".hcfsignore")).unwrap();
     let (found, scan) = scan_with(&folder, &rules(&folder, &[]), Scope::All);
