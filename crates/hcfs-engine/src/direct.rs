@@ -144,6 +144,8 @@ impl Session {
             .attend(upload(self.tools(), job, crate::board::Progress::default()))
             .await
             .map_err(CommandError::failure_of_folder)?;
+        // It may be there though the answer does not say so.
+        self.wants.remote();
         let remote = sent.map_err(|failure| CommandError::failure(&path, failure))?;
         self.record(&[Settled::RemotePut { path, remote }], Vec::new()).map_err(CommandError::failure_of_folder)?;
         self.wants.remote();
@@ -180,10 +182,10 @@ impl Session {
             .attend(async move { server.delete(folder, id, revision).await })
             .await
             .map_err(CommandError::failure_of_folder)?;
-        answer.map_err(|error| CommandError::failure(&path, Failure::remote(&path, error)))?;
-        // The tree follows when the server is asked: the file here is deleted as for any other device's deletion.
+        // The tree follows when the server is asked, whatever the answer: the file here is deleted as for any other
+        // device's deletion.
         self.wants.remote();
-        Ok(())
+        answer.map(drop).map_err(|error| CommandError::failure(&path, Failure::remote(&path, error)))
     }
 
     async fn move_there(&mut self, from: RelPath, to: RelPath) -> Result<(), CommandError> {

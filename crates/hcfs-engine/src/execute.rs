@@ -357,6 +357,8 @@ impl Session {
                 if self.attend(async move { remote.folders().await }).await?.is_err() {
                     return Err(Stop::remote(&error));
                 }
+                // What it asked for may have been done all the same.
+                self.wants.remote();
                 self.blocked.fail(path, unserved(path, &error), self.seed);
             }
             Failure::Folder(stop) => return Err(stop),
