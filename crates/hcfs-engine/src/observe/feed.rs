@@ -374,7 +374,7 @@ impl Session {
                 }
             }
         }
-        let (remove, is_proven) = self.prove_absence(vanished).await?;
+        let (remove, doubted) = self.prove_absence(vanished).await?;
         if !put.is_empty() || !remove.is_empty() {
             // A listing with the tag of the one before would not be sent if the server were set back to that.
             let update = RemoteUpdate { put: put.into_iter().collect(), remove, tag: None };
@@ -382,7 +382,7 @@ impl Session {
             self.store.record_remote(&update, false).map_err(Stop::state)?;
             self.forget_stored()?;
         }
-        Ok(is_proven)
+        Ok(doubted.is_empty())
     }
 }
 

@@ -88,11 +88,12 @@ impl Session {
         }
         let vanished: Vec<(FileId, RelPath)> =
             before.into_iter().filter(|(id, _)| !seen.ids.contains(id)).map(|(id, (path, _))| (id, path)).collect();
-        let (gone, is_proven) = self.prove_absence(vanished).await?;
+        let (gone, doubted) = self.prove_absence(vanished).await?;
         // A path that another id has now is listed, whatever became of the old id.
         let remove = gone.into_iter().filter(|path| !seen.files.contains_key(path)).collect();
         // A tag spares reading the listing again, and with it what is wrong with its rows.
-        let tag = tag.filter(|_| is_proven && seen.problems.is_empty()).map(|tag| tag.as_str().to_owned());
+        seen.problems.extend(doubted.into_iter().filter(|path| !seen.files.contains_key(path)).map(unproven));
+        let tag = tag.filter(|_| seen.problems.is_empty()).map(|tag| tag.as_str().to_owned());
         self.stored_at.extend(seen.stored_at);
         let update = RemoteUpdate { put: seen.files.into_iter().collect(), remove, tag };
         self.store.record_remote(&update, true).map_err(Stop::state)?;
@@ -156,30 +157,29 @@ impl Session {
         Duration::from_secs(self.spec.poll_seconds.max(1))
     }
 
-    /// The paths of those files that the server itself says it does not have, and whether that settled all of them. A row
-    /// that is only missing from the listing is not gone.
+    /// The paths of those files that the server itself says it does not have, and those of which it did not say so.
+    /// A row that is only missing from the listing is not gone.
     pub(super) async fn prove_absence(
         &mut self,
         vanished: Vec<(FileId, RelPath)>,
-    ) -> Result<(Vec<RelPath>, bool), Stop> {
+    ) -> Result<(Vec<RelPath>, Vec<RelPath>), Stop> {
         let batch = if vanished.len() > 1 { self.download_batch().await? } else { 1 };
         let folder = self.spec.folder_hash();
         let remote = Arc::clone(&self.remote);
         let questions = vanished.chunks(batch).map(|some| ask(Arc::clone(&remote), folder, some.to_vec()));
         let questions: Vec<_> = questions.collect();
         let mut answers = futures_util::stream::iter(questions).buffered(PROBES);
-        let (mut gone, mut is_proven) = (Vec::new(), true);
+        let (mut gone, mut doubted) = (Vec::new(), Vec::new());
         while let Some(some) = self.attend(answers.next()).await? {
             for (path, answer) in some {
                 match answer {
                     Ok(true) => gone.push(path),
-                    Ok(false) => is_proven = false,
                     Err(error) if error.concerns_all() => return Err(Stop::remote(&error)),
-                    Err(_) => is_proven = false,
+                    Ok(false) | Err(_) => doubted.push(path),
                 }
             }
         }
-        Ok((gone, is_proven))
+        Ok((gone, doubted))
     }
 
     /// How many files one request can ask for.
@@ -309,6 +309,16 @@ pub(super) fn usable_path(session: &Session, row: &FileRow) -> Result<RelPath, S
         (None, Some(text)) if FileId::of_path(text) == id => RelPath::new(text).map_err(|error| error.to_string()),
         (None, Some(_)) => Err("its path is not the one its id is made of".to_owned()),
         (None, None) => Err("it has no path".to_owned()),
+    }
+}
+
+/// The problem of a file that is not listed any more, though the server did not say that it is gone.
+fn unproven(path: RelPath) -> Problem {
+    Problem {
+        message: format!("\"{path}\" is missing from the listing, but the server has not said that it is gone"),
+        path: Some(path),
+        code: ProblemCode::ServerError,
+        hint: "nothing to do: it is asked again with the next listing".to_owned(),
     }
 }
 
