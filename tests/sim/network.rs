@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
@@ -12,9 +13,9 @@ use hcfs_crypto::hash::blob_hash;
 use hcfs_model::{CiphertextHash, FileId, FolderHash, FolderLabel, Revision};
 use hcfs_remote::memory::{Fault as Bend, MemoryRemote, MemoryServer};
 use hcfs_remote::{
-    ConnectFailure, Deleted, Download, Expected, FolderSummary, Health, ListingPage, ListingTag, Manifest,
-    OpenedSession, Remote, RemoteError, RemoteErrorKind, RenameFiles, RenameOutcome, SessionId, SessionOpen,
-    SessionStatus, Uploaded,
+    BatchBlob, BatchUpload, ConnectFailure, Deleted, Download, Expected, Extensions, FolderChanges, FolderSummary,
+    Health, ListingPage, ListingTag, Manifest, OpenedSession, Remote, RemoteError, RemoteErrorKind, RenameFiles,
+    RenameOutcome, SessionId, SessionOpen, SessionStatus, Uploaded, WantedBlob,
 };
 use tokio::sync::oneshot;
 
@@ -72,6 +73,13 @@ impl Hub {
     /// Changes that were carried out so far.
     pub(crate) fn changes(&self) -> usize {
         locked(&self.state).changes.len()
+    }
+
+    /// The server is what it was once: no device knows what it is now before it read a listing.
+    pub(crate) fn set_back(&self) {
+        let mut known = locked(&self.state);
+        known.changes.push(None);
+        known.seen.fill(None);
     }
 
     /// Something changed the server; `by` knows of it.
@@ -288,6 +296,54 @@ const UPLOAD: &[Fault] = &[Fault::OverQuota, Fault::Conflict, Fault::Stale, Faul
 
 #[async_trait::async_trait]
 impl Remote for Wire {
+    async fn extensions(&self) -> Result<Extensions, RemoteError> {
+        self.send("extensions", false, &[], |remote| now(remote.extensions())).await
+    }
+
+    async fn changes(
+        &self,
+        folder: FolderHash,
+        after: Option<u64>,
+        wait: Duration,
+    ) -> Result<FolderChanges, RemoteError> {
+        // The way there and the way back; between the two the request waits for the server.
+        self.send("feed", false, &[], |_| Ok(())).await?;
+        let answer = self.remote.changes(folder, after, wait).await?;
+        if let FolderChanges::Changed(page) = &answer
+            && !page.has_more
+            && after.is_some()
+        {
+            let changes = self.hub.changes();
+            // It tells what came since a listing, and nothing without one.
+            if let Some(seen) = &mut locked(&self.hub.state).seen[self.device] {
+                *seen = changes;
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn upload_batch(&self, uploads: &[BatchUpload]) -> Result<Vec<Result<Uploaded, RemoteError>>, RemoteError> {
+        for upload in uploads {
+            self.manifest(&upload.manifest);
+            self.hub.sealed("a blob", &upload.blob);
+        }
+        let uploads = uploads.to_vec();
+        let act = move |remote: &MemoryRemote| now(remote.upload_batch(&uploads));
+        let has_changed = |answers: &Vec<Result<Uploaded, RemoteError>>| answers.iter().any(Result::is_ok);
+        self.change("upload batch", true, UPLOAD, act, has_changed).await
+    }
+
+    async fn download_batch(
+        &self,
+        folder: FolderHash,
+        files: &[WantedBlob],
+        first_bytes: Option<u64>,
+    ) -> Result<Vec<Result<BatchBlob, RemoteError>>, RemoteError> {
+        let files = files.to_vec();
+        let act = move |remote: &MemoryRemote| now(remote.download_batch(folder, &files, first_bytes));
+        self.send("download batch", false, &[Fault::Truncated, Fault::Flipped], act).await
+    }
+
     async fn health(&self) -> Result<Health, RemoteError> {
         self.send("health", false, &[], |remote| now(remote.health())).await
     }

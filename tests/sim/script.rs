@@ -11,7 +11,7 @@ use crate::process::Hearing;
 use crate::user::Habits;
 
 /// Counts the changes of this generator: a seed means nothing to another version.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// A command to a folder.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +103,8 @@ pub(crate) struct Setting {
     pub(crate) habits: Habits,
     pub(crate) has_tags: bool,
     pub(crate) has_conditional_delete: bool,
+    pub(crate) has_feed: bool,
+    pub(crate) has_batches: bool,
     pub(crate) page_rows: Option<u32>,
     /// How many files may be deleted at once without a question.
     pub(crate) max_delete: Option<u64>,
@@ -247,6 +249,8 @@ fn setting(rng: &mut Rng, families: Families) -> Setting {
         },
         has_tags: rng.chance(80),
         has_conditional_delete: rng.chance(70),
+        has_feed: rng.chance(50),
+        has_batches: rng.chance(50),
         page_rows: rng.chance(40).then(|| [1, 2, 3, 5][rng.below(4)]),
         max_delete: rng.chance(15).then(|| rng.below(4) as u64),
         asks: rng.chance(15),

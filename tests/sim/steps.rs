@@ -105,7 +105,8 @@ impl World {
                 if let Some(backup) = self.backups.last() {
                     scene.fault(Fault::Rollback);
                     self.hub.server.restore(backup);
-                    self.hub.changed(None);
+                    self.hub.set_back();
+                    self.was_set_back = true;
                 }
             }
             What::Quota(bytes) => {

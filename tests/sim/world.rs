@@ -43,6 +43,8 @@ pub(crate) struct World {
     tasks: Vec<Task>,
     bell: Arc<Bell>,
     pub(crate) backups: Vec<MemoryServer>,
+    /// Whether the server was restored from a backup: then everybody starts anew when there is peace.
+    pub(crate) was_set_back: bool,
     /// Things done since time moved last.
     busy: (u64, usize),
     pub(crate) picks: u64,
@@ -77,6 +79,12 @@ impl World {
         if setting.has_conditional_delete {
             capabilities.push("conditional-delete");
         }
+        if setting.has_feed {
+            capabilities.push("change-feed");
+        }
+        if setting.has_batches {
+            capabilities.extend(["batch-upload", "batch-download"]);
+        }
         server.set_capabilities(&capabilities);
         if let Some(rows) = setting.page_rows {
             server.set_page_rows(rows);
@@ -109,6 +117,7 @@ impl World {
             tasks: Vec::new(),
             bell: Arc::default(),
             backups: Vec::new(),
+            was_set_back: false,
             busy: (0, 0),
             picks: 0,
         }
@@ -343,6 +352,10 @@ impl World {
     pub(crate) async fn make_peace(&mut self) {
         self.scene.note("peace", 0, String::new);
         self.hub.server.set_quota(None);
+        // What is on its way arrives.
+        while let Some(act) = self.later.take(u64::MAX) {
+            act();
+        }
         for number in 0..self.devices.len() {
             let device = &mut self.devices[number];
             device.wire.set_weather(network::Weather::default());
@@ -353,7 +366,7 @@ impl World {
             device.drive.set_skew(0);
             device.suspended = 0;
             let hearing = std::mem::take(&mut device.hearing);
-            if hearing.is_deaf || hearing.is_limited {
+            if hearing.is_deaf || hearing.is_limited || self.was_set_back {
                 self.stop(number).await;
             }
             if let Err(why) = self.start(number) {
