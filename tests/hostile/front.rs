@@ -270,7 +270,7 @@ fn ask(request: &Request) -> std::io::Result<Reply> {
     let mut reply = Reply { status, headers, body };
     if request.target == "/health" {
         let mut health: Value = serde_json::from_slice(&reply.body)?;
-        health["capabilities"] = Value::from(vec!["state-etag", "conditional-delete"]);
+        health["Success"]["capabilities"] = Value::from(vec!["state-etag", "conditional-delete"]);
         reply.body = serde_json::to_vec(&health)?;
     }
     Ok(reply.with("etag", ""))
