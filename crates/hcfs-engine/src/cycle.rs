@@ -54,6 +54,8 @@ impl Session {
     /// # Errors
     /// As [`Session::cycle`].
     pub(crate) async fn look_and_plan(&mut self) -> Result<Plan, Stop> {
+        // The server is asked first, which can take its time.
+        self.rouse();
         let gate = Arc::clone(&self.gate);
         drop(self.attend(gate.write_owned()).await?);
         self.prune_trash().await?;
@@ -61,6 +63,13 @@ impl Session {
         self.observe_there().await?;
         self.observe_here().await?;
         self.decide()
+    }
+
+    /// With something to look at here the folder is not idle any more.
+    pub(crate) fn rouse(&mut self) {
+        if self.wants.is_here() && self.board.status().state == FolderState::Idle {
+            self.board.update(|status| status.state = FolderState::Scanning);
+        }
     }
 
     /// Shows how the folder stands after a cycle.

@@ -50,6 +50,11 @@ impl Wants {
         self.there || self.plan || self.here != Scope::Nothing
     }
 
+    /// Whether any of the folder is to be scanned.
+    pub(crate) fn is_here(&self) -> bool {
+        self.here != Scope::Nothing
+    }
+
     /// The server is to be asked.
     pub(crate) fn remote(&mut self) {
         self.there = true;

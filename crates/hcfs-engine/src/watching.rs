@@ -32,6 +32,8 @@ impl Session {
                 }
             }
         }
+        // A command that takes its time may be carried out first.
+        self.rouse();
     }
 
     /// Goes on with a watcher that has just been started.
