@@ -127,15 +127,21 @@ fn agree(world: &World) -> Result<(), String> {
     Ok(())
 }
 
-/// What a person wrote, and nobody told to drop, is in a folder, in a trash or on the server.
+/// What a person wrote, and nobody told to drop, is in a folder, in a trash or on the server; and nothing else is in a
+/// folder. What is empty, power may have left.
 fn nothing_lost(world: &World) -> Result<(), String> {
     let mut found: BTreeSet<Content> = BTreeSet::new();
     for device in &world.devices {
         found.extend(device.drive.files().into_iter().map(|(_, content)| content));
+    }
+    let mut ledger = locked(&world.ledger);
+    if let Some(strange) = found.iter().find(|content| !content.is_empty() && !ledger.has(content)) {
+        return Err(format!("spoiled: {}", brief(strange)));
+    }
+    for device in world.devices.iter().filter(|_| !world.is_strict) {
         found.extend(device.drive.own_files("trash").into_iter().map(|(_, content)| content));
     }
     let listed: BTreeSet<_> = world.hub.server.files(folder()).into_values().map(|file| file.salted_hash).collect();
-    let mut ledger = locked(&world.ledger);
     let missing: Vec<Content> = ledger.wanted().filter(|content| !found.contains(*content)).cloned().collect();
     for content in missing {
         let hash = ledger.hash(&world.owner.account, &content);

@@ -41,6 +41,8 @@ pub(crate) struct Device {
     pub(crate) running: Option<Running>,
     /// Until when it is suspended.
     pub(crate) suspended: u64,
+    /// What the server and the drive had been through when they were compared last.
+    pub(crate) compared: Option<(usize, u64)>,
     pub(crate) hearing: Hearing,
     spec: FolderSpec,
 }
@@ -100,6 +102,7 @@ impl Device {
             wire,
             running: None,
             suspended: 0,
+            compared: None,
             hearing: machine.hearing,
             spec,
         }

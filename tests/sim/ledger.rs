@@ -61,6 +61,11 @@ impl Ledger {
         }
     }
 
+    /// Whether a person ever wrote it.
+    pub(crate) fn has(&self, content: &Content) -> bool {
+        self.versions.contains_key(content)
+    }
+
     /// Whether a person wrote it and nobody told to drop it. What is empty, nobody misses.
     pub(crate) fn is_wanted(&self, content: &Content) -> bool {
         !content.is_empty() && self.versions.get(content).is_some_and(|version| version.is_wanted)

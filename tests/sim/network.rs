@@ -42,6 +42,8 @@ struct Known {
     changes: Vec<Option<usize>>,
     /// Per device, how many changes the listing showed that it read last; `None` if it shows what was once.
     seen: Vec<Option<usize>>,
+    /// Per device, where the last answer of the feed led, and how many changes there were then.
+    told: Vec<Option<(u64, usize)>>,
     /// Files that a person of a device told the server to delete, whatever is in them.
     unwanted: BTreeSet<(usize, FileId)>,
 }
@@ -54,7 +56,7 @@ impl Hub {
         server: MemoryServer,
         devices: usize,
     ) -> Arc<Self> {
-        let known = Known { seen: vec![None; devices], ..Known::default() };
+        let known = Known { seen: vec![None; devices], told: vec![None; devices], ..Known::default() };
         let (scene, later, ledger) = (Arc::clone(scene), Arc::clone(later), Arc::clone(ledger));
         Arc::new(Self { server, scene, later, ledger, state: Mutex::new(known) })
     }
@@ -80,6 +82,7 @@ impl Hub {
         let mut known = locked(&self.state);
         known.changes.push(None);
         known.seen.fill(None);
+        known.told.fill(None);
     }
 
     /// Something changed the server; `by` knows of it.
@@ -118,6 +121,8 @@ pub(crate) struct Wire {
 #[derive(Default)]
 struct Way {
     weather: Weather,
+    /// How many changes the listing shows that is being read.
+    listed: Option<usize>,
     /// Listings are those of this earlier server.
     stale: Option<MemoryRemote>,
 }
@@ -306,6 +311,15 @@ impl Remote for Wire {
         after: Option<u64>,
         wait: Duration,
     ) -> Result<FolderChanges, RemoteError> {
+        {
+            // Whoever goes on from where an answer led has taken that in. It tells what came since a listing, and nothing
+            // without one.
+            let mut known = locked(&self.hub.state);
+            let told = known.told[self.device].filter(|(next, _)| Some(*next) == after);
+            if let (Some(seen), Some((_, told))) = (&mut known.seen[self.device], told) {
+                *seen = (*seen).max(told);
+            }
+        }
         // The way there and the way back; between the two the request waits for the server.
         self.send("feed", false, &[], |_| Ok(())).await?;
         let answer = self.remote.changes(folder, after, wait).await?;
@@ -314,10 +328,7 @@ impl Remote for Wire {
             && after.is_some()
         {
             let changes = self.hub.changes();
-            // It tells what came since a listing, and nothing without one.
-            if let Some(seen) = &mut locked(&self.hub.state).seen[self.device] {
-                *seen = changes;
-            }
+            locked(&self.hub.state).told[self.device] = Some((page.next, changes));
         }
         Ok(answer)
     }
@@ -380,10 +391,14 @@ impl Remote for Wire {
             page.map(|page| (page, seen))
         });
         let (page, seen) = sent.await?;
+        let mut state = locked(&self.state);
         if offset == 0 {
-            locked(&self.hub.state).seen[self.device] = seen;
+            state.listed = seen;
         } else {
             self.hub.scene.fault(Fault::SmallPages);
+        }
+        if !matches!(&page, ListingPage::Rows(rows) if rows.has_more) {
+            locked(&self.hub.state).seen[self.device] = state.listed;
         }
         Ok(page)
     }

@@ -113,6 +113,8 @@ pub(crate) struct Setting {
     pub(crate) share_paths: bool,
     /// What is broken on purpose, for the test of the checks.
     pub(crate) broken: Option<Broken>,
+    /// Whether a version that only a trash has counts as lost. A person may let that happen, by accepting a hold.
+    pub(crate) is_strict: bool,
 }
 
 /// What the checks must notice.
@@ -256,6 +258,7 @@ fn setting(rng: &mut Rng, families: Families) -> Setting {
         asks: rng.chance(15),
         share_paths: rng.chance(20),
         broken: None,
+        is_strict: false,
     }
 }
 

@@ -23,6 +23,9 @@ use tree::{EACCES, EINVAL, EIO, ENOSPC, EOPNOTSUPP, EROFS, Profile, Tree, errno}
 
 const STATE: &[u8] = b".hcfs";
 
+/// What becomes the marker of a folder.
+const MARKER: &[u8] = b".hcfs/marker.new";
+
 /// What a process that was killed at a system call unwinds with.
 pub(crate) struct Killed;
 
@@ -61,6 +64,8 @@ struct State {
     skew: i64,
     /// What a watcher would have seen since it was asked last.
     events: Vec<Hint>,
+    /// Counts what changed anything.
+    changes: u64,
     /// Whether something changed that no look at the whole folder can have seen.
     unseen: bool,
     /// How many calls the piece of work made that runs.
@@ -87,6 +92,7 @@ impl Drive {
             habits,
             skew: 0,
             events: Vec::new(),
+            changes: 0,
             unseen: false,
             calls: 0,
         };
@@ -163,6 +169,7 @@ impl Drive {
     pub(crate) fn lose_power(&self) {
         self.end_processes();
         let now = self.now();
+        self.state().changes += 1;
         let lost = self.state().tree.lose_power(&mut |end| self.scene.below(end), now);
         self.scene.fault(Fault::PowerLoss);
         for (count, fault) in
@@ -188,6 +195,7 @@ impl Drive {
         if state.mounted != Some(0) || state.weather.is_unplugged || state.weather.is_read_only {
             return "nothing: the folder is not there".to_owned();
         }
+        state.changes += 1;
         let mut ledger = locked(&self.ledger);
         let now = self.scene.wall() + state.skew;
         let habits = state.habits;
@@ -209,6 +217,11 @@ impl Drive {
         state.events.extend(seen);
         self.scene.note("person", state.tree.device, || done.clone());
         done
+    }
+
+    /// How often anything changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.state().changes
     }
 
     pub(crate) fn take_events(&self) -> Vec<Hint> {
@@ -278,6 +291,7 @@ impl ModelDisk {
         }
         scene.note(name, state.tree.device, || path.escape_ascii().to_string());
         state.calls += 1;
+        state.changes += u64::from(act != Act::Read);
         if let Some(left) = state.kill_in.as_mut().filter(|_| is_first) {
             *left = left.saturating_sub(1);
             if *left == 0 {
@@ -493,7 +507,12 @@ impl Disk for ModelDisk {
     fn sync_dir(&self, path: &[u8]) -> io::Result<()> {
         let mut state = self.call("sync_dir", path, Act::Sync)?;
         let node = state.tree.find(self.root, path)?;
-        state.tree.sync_dir(node);
+        // Without its marker no folder starts, and nothing else would be seen of what is broken.
+        if path == STATE {
+            state.tree.settle_dir(node)
+        } else {
+            state.tree.sync_dir(node)
+        }
         Ok(())
     }
 
@@ -578,7 +597,12 @@ impl DiskFile for ModelFile {
     fn write_back(&self) {}
 
     fn sync(&self) -> io::Result<()> {
-        self.disk.call("sync", &self.path, Act::Sync)?.tree.sync(self.node);
+        let mut state = self.disk.call("sync", &self.path, Act::Sync)?;
+        if self.path == MARKER {
+            state.tree.settle_content(self.node)
+        } else {
+            state.tree.sync(self.node)
+        }
         Ok(())
     }
 

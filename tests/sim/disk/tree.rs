@@ -395,17 +395,25 @@ impl Tree {
     }
 
     pub(crate) fn sync(&mut self, node: usize) {
-        if self.profile.broken == Some(Broken::NoContentSync) {
-            return;
+        if self.profile.broken != Some(Broken::NoContentSync) {
+            self.settle_content(node);
         }
+    }
+
+    /// As [`Tree::sync`]; that is never broken.
+    pub(crate) fn settle_content(&mut self, node: usize) {
         let node = &mut self.nodes[node];
         node.settled = Some((Arc::clone(&node.content), node.mtime));
     }
 
     pub(crate) fn sync_dir(&mut self, dir: usize) {
-        if self.profile.broken == Some(Broken::NoNameSync) {
-            return;
+        if self.profile.broken != Some(Broken::NoNameSync) {
+            self.settle_dir(dir);
         }
+    }
+
+    /// As [`Tree::sync_dir`]; that is never broken.
+    pub(crate) fn settle_dir(&mut self, dir: usize) {
         let touched = self.steps.iter().rposition(|step| step.iter().any(|change| change.dir == dir));
         self.durable = self.durable.max(touched.map_or(0, |at| at + 1));
     }
