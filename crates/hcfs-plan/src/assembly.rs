@@ -9,7 +9,7 @@ use crate::matrix::{Cause, Fate, Slot, is_covered};
 use crate::names::{Names, is_temporary};
 use crate::rename::{Pairs, Place};
 use crate::{
-    Action, Base, Conflict, ConflictKind, Context, Hold, Incomplete, Plan, Reason, Resolution, Stage, StageKind,
+    Action, Base, Conflict, ConflictKind, Context, Hold, Incomplete, Mode, Plan, Reason, Resolution, Stage, StageKind,
 };
 
 const KINDS: [StageKind; 6] = [
@@ -130,10 +130,30 @@ impl<'a> Assembly<'a> {
                 copy = self.give_way(slot);
                 copy.is_some()
             }
-            _ => self.emit_alone(index, slot),
+            _ => self.rescue(slot) || self.emit_alone(index, slot),
         };
         if slot.conflict.is_some() || copy.is_some() {
             self.conflict(slot, copy);
+        }
+    }
+
+    /// Gives what a rename that was cut off left at a temporary name a name a person knows, where no rename was found for
+    /// it: it may have been deleted or changed meanwhile where it was to go. Whether that is what the row is.
+    fn rescue(&mut self, slot: &Slot<'_>) -> bool {
+        let row = slot.row;
+        let is_left = is_temporary(slot.path) && row.synced.is_none() && self.context.policy.mode == Mode::Sync;
+        match (slot.fate, &row.local, &row.remote) {
+            (Fate::Download, None, Some(remote)) if is_left => {
+                let (from, to) = (slot.path.clone(), self.names().rescued(slot.path));
+                self.push(StageKind::RenameRemote, Action::RenameRemote { from, to, base: Base::At(remote.clone()) });
+                true
+            }
+            (Fate::Upload, Some(local), None) if is_left => {
+                let to = self.names().rescued(slot.path);
+                self.set_aside(slot.path, &to, local, Some(Base::New));
+                true
+            }
+            _ => false,
         }
     }
 

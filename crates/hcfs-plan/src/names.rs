@@ -10,6 +10,8 @@ use crate::matrix::has_below;
 
 /// What every temporary name starts with.
 const TEMPORARY: &str = ".hcfs-rename-";
+/// What every name of the folder's own starts with.
+const OWN: &str = ".hcfs";
 /// What every conflict copy has in its name.
 const CONFLICT: &str = " (conflict, ";
 /// Bytes a name may have on the file systems in use.
@@ -89,6 +91,19 @@ impl<'a> Names<'a> {
                 return name;
             }
         }
+    }
+
+    /// What a temporary name was made of, at the folder's root; a copy's name if that is taken.
+    pub(crate) fn rescued(&mut self, temporary: &RelPath) -> RelPath {
+        // The name may be from outside: it may hold nothing that can be used, or the folder's own state.
+        let made_of = temporary.as_str().split_once('~').map(|(_, name)| name);
+        let usable = made_of.filter(|name| !name.starts_with(OWN)).and_then(|name| RelPath::new(name).ok());
+        let name = usable.unwrap_or_else(|| root("rescued"));
+        if self.is_free(&name) {
+            self.given.insert(name.clone());
+            return name;
+        }
+        self.copy_of(&name)
     }
 
     fn is_free(&self, path: &RelPath) -> bool {

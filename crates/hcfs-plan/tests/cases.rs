@@ -3,7 +3,7 @@
 
 use hcfs_model::{Row, Rows};
 use hcfs_plan::{
-    Action, Base, Conflict, ConflictKind, Context, Plan, Reason, Resolution, copy_name, is_reserved, plan,
+    Action, Base, Conflict, ConflictKind, Context, Mode, Plan, Policy, Reason, Resolution, copy_name, is_reserved, plan,
 };
 use hcfs_testkit::{local, path, remote, revision, row, synced};
 use model::lines;
@@ -275,11 +275,31 @@ fn a_cut_off_swap_whose_target_was_edited_there_ends_at_the_conflict_copy() {
     let edited = self::rows(&[(".hcfs-rename-0~a", "-AD", 0), ("b", "ACB", 2)]);
     let found_edited = lines(&plan(&edited, &context()).unwrap());
     assert!(found_edited.contains(&"Transfer: download .hcfs-rename-0~a".to_owned()), "{found_edited:#?}");
-    // Two of them with one conflict: the other comes as it is.
+    // Two of them with one conflict: the other gets its own name back.
     rows.extend(self::rows(&[(".hcfs-rename-1~c", "-A-", 0)]));
     let found = lines(&plan(&rows, &context()).unwrap());
     assert_eq!(found.len(), 4, "{found:#?}");
-    assert!(found.iter().any(|line| line == "Transfer: download .hcfs-rename-1~c"), "{found:#?}");
+    assert!(found.iter().any(|line| line == "RenameRemote: rename there .hcfs-rename-1~c to c, over 2"), "{found:#?}");
+}
+
+#[test]
+fn what_is_left_at_a_temporary_name_and_belongs_nowhere_gets_a_name_again() {
+    expect(&[(".hcfs-rename-0~a", "-A-", 0)], &["RenameRemote: rename there .hcfs-rename-0~a to a, over 2"]);
+    expect(
+        &[(".hcfs-rename-0~a", "-A-", 0), ("a", "BBB", 2)],
+        &["RenameRemote: rename there .hcfs-rename-0~a to a (conflict, laptop, 2025-01-31), over 2"],
+    );
+    expect(&[(".hcfs-rename-0~a", "A--", 1)], &["Clear: set aside .hcfs-rename-0~a as a", "Transfer: upload a, new"]);
+    for odd in [".hcfs-rename-0~..", ".hcfs-rename-0~.hcfs", ".hcfs-rename-0", ".hcfs-rename-0~"] {
+        expect(&[(odd, "-A-", 0)], &[&format!("RenameRemote: rename there {odd} to rescued, over 2")]);
+    }
+    // Where nothing may be changed there, it stays what it is.
+    let receives = Context { policy: Policy { mode: Mode::ReceiveOnly, ..context().policy }, ..context() };
+    let left = rows(&[(".hcfs-rename-0~a", "-A-", 0)]);
+    assert_eq!(lines(&plan(&left, &receives).unwrap()), ["Transfer: download .hcfs-rename-0~a"]);
+    // A name that only looks like one, and what both sides have, stay.
+    expect(&[("d/.hcfs-rename-0~a", "-A-", 0)], &["Transfer: download d/.hcfs-rename-0~a"]);
+    expect(&[(".hcfs-rename-0~a", "AAA", 1)], &[]);
 }
 
 #[test]
