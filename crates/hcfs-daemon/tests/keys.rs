@@ -115,12 +115,12 @@ async fn a_key_file_that_went_wrong_is_said_with_its_own_code() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_that_is_named_and_missing_is_the_configurations_fault() {
+async fn a_token_that_is_named_and_missing_keeps_it_locked() {
     let machine = Machine::with_folder();
     let text = std::fs::read_to_string(&machine.paths.config).unwrap();
     std::fs::write(&machine.paths.config, text.replace("env:TOKEN", "env:NOTHING")).unwrap();
     let refused = machine.try_start().await.err().unwrap();
-    assert_eq!(refused.exit().number(), 78);
+    assert_eq!(refused.exit().number(), 6, "a secret is missing");
     assert!(refused.to_string().contains("NOTHING"), "{refused}");
 }
 
