@@ -138,6 +138,7 @@ impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         let code = match error {
             WriteError::Full => ErrorCode::InsufficientStorage,
+            WriteError::TooLarge => return Self::new(ErrorCode::PayloadTooLarge, error.to_string()),
             _ => ErrorCode::StorageInconsistency,
         };
         tracing::error!(error = &error as &dyn std::error::Error, "the blob store failed");

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use hcfs_model::UnixNanos;
 
+use crate::ServerError;
 use crate::access::AccountPolicy;
 use crate::peer::Network;
 use crate::rate::Rate;
@@ -51,17 +52,110 @@ impl ServerConfig {
 }
 
 /// Where a server keeps what it stores.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Storage {
-    /// The directory of the database and the blobs; created when it is missing.
+    /// The directory of what lies on this machine: the database, the blobs, or both; created when it is missing.
     pub data: PathBuf,
+    /// The database server; without one, a SQLite file in the directory.
+    pub database: Option<tokio_postgres::Config>,
+    /// The bucket of the blobs; without one, files in the directory.
+    pub bucket: Option<Bucket>,
 }
 
 impl Storage {
     /// A database and blobs in one directory of this machine.
     #[must_use]
     pub fn local(data: PathBuf) -> Self {
-        Self { data }
+        Self { data, database: None, bucket: None }
+    }
+
+    /// The same, but with the database at a `postgres://` URL.
+    ///
+    /// # Errors
+    /// The URL is not one of a PostgreSQL database, or holds a password: that is taken from `PGPASSWORD`, for arguments can
+    /// be seen by everybody on the machine.
+    pub fn with_database(mut self, url: &str) -> Result<Self, ServerError> {
+        let bad = |reason: String| ServerError::Url { what: "database", reason };
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(bad("it does not start with postgres://".to_owned()));
+        }
+        let mut config: tokio_postgres::Config =
+            url.parse().map_err(|error: tokio_postgres::Error| bad(error.to_string()))?;
+        if config.get_password().is_some() {
+            return Err(bad("it holds a password; set PGPASSWORD instead".to_owned()));
+        }
+        if let Some(password) = std::env::var_os("PGPASSWORD") {
+            config.password(password.as_encoded_bytes());
+        }
+        self.database = Some(config);
+        Ok(self)
+    }
+
+    /// The same, but with the blobs at `s3://BUCKET/PREFIX?endpoint=URL&region=NAME`. Credentials come from the `AWS_*`
+    /// variables, or from the machine's role.
+    ///
+    /// # Errors
+    /// The URL is not one of a bucket.
+    pub fn with_blobs(mut self, url: &str) -> Result<Self, ServerError> {
+        let bad = |reason: &str| ServerError::Url { what: "blobs", reason: reason.to_owned() };
+        let url = url::Url::parse(url).map_err(|error| bad(&error.to_string()))?;
+        if url.scheme() != "s3" || !url.username().is_empty() || url.password().is_some() {
+            return Err(bad("it is not s3://BUCKET/PREFIX"));
+        }
+        let bucket = url.host_str().ok_or_else(|| bad("it names no bucket"))?.to_owned();
+        let mut found = Bucket { bucket, ..Bucket::default() };
+        found.prefix = url.path().trim_matches('/').to_owned();
+        for (name, value) in url.query_pairs() {
+            match name.as_ref() {
+                "endpoint" => found.endpoint = Some(value.into_owned()),
+                "region" => found.region = Some(value.into_owned()),
+                _ => return Err(bad("it has a parameter other than endpoint and region")),
+            }
+        }
+        self.bucket = Some(found);
+        Ok(self)
+    }
+
+    /// Whether something lies in the directory, so that one server at a time may have it.
+    pub(crate) fn is_local(&self) -> bool {
+        self.database.is_none() || self.bucket.is_none()
+    }
+}
+
+/// A bucket of an S3 store.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bucket {
+    /// Its name.
+    pub bucket: String,
+    /// What the names of all objects start with; may be empty.
+    pub prefix: String,
+    /// The URL of the store; without one, that of AWS.
+    pub endpoint: Option<String>,
+    /// The region; without one, what `AWS_REGION` says.
+    pub region: Option<String>,
+    /// The id of a key and its secret; without them, what the environment gives.
+    pub credentials: Option<(String, Secret)>,
+}
+
+/// A text that is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use hcfs_model::AccountAddress;
 
+use crate::blobs::WriteError;
 use crate::collect::CollectError;
 use crate::metadata::MetadataError;
 use crate::tls::TlsError;
@@ -29,24 +30,32 @@ pub enum ServerError {
         path: PathBuf,
     },
     /// The database cannot be opened, or is not one of ours.
-    #[error("cannot use the database \"{}\"", path.display())]
+    #[error("cannot use the database {name}")]
     Database {
-        /// The database file.
-        path: PathBuf,
+        /// The database file, or the database server.
+        name: String,
         /// What is wrong with it.
         source: MetadataError,
     },
-    /// The storage failed while it was worked on.
-    #[error("cannot work on the storage in \"{}\"", path.display())]
-    Storage {
-        /// The data directory.
-        path: PathBuf,
+    /// The blobs cannot be reached, read or written.
+    #[error("cannot use the blobs {name}")]
+    Blobs {
+        /// The directory or the bucket.
+        name: String,
         /// What failed.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The certificate or its key cannot be used.
     #[error("cannot speak TLS")]
     Tls(#[source] TlsError),
+    /// A URL of the configuration cannot be used.
+    #[error("the URL of the {what} cannot be used: {reason}")]
+    Url {
+        /// What it is the URL of.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -90,14 +99,27 @@ pub enum ServerError {
 impl ServerError {
     /// The failure of a storage's database.
     pub(crate) fn database(storage: &Storage, source: MetadataError) -> Self {
-        Self::Database { path: place::database(&storage.data), source }
+        let name = match &storage.database {
+            Some(config) => format!("\"{}\" of the database server", config.get_dbname().unwrap_or_default()),
+            None => format!("\"{}\"", place::database(&storage.data).display()),
+        };
+        Self::Database { name, source }
+    }
+
+    /// The failure of a storage's blobs.
+    pub(crate) fn blobs(storage: &Storage, source: WriteError) -> Self {
+        let name = match &storage.bucket {
+            Some(bucket) => format!("of the bucket \"{}\"", bucket.bucket),
+            None => format!("in \"{}\"", place::blobs(&storage.data).display()),
+        };
+        Self::Blobs { name, source: Box::new(source) }
     }
 
     /// The failure of work on a storage.
     pub(crate) fn storage(storage: &Storage, source: CollectError) -> Self {
         match source {
             CollectError::Metadata(source) => Self::database(storage, source),
-            source @ CollectError::Blobs(_) => Self::Storage { path: storage.data.clone(), source: Box::new(source) },
+            CollectError::Blobs(source) => Self::blobs(storage, source),
         }
     }
 
@@ -105,7 +127,9 @@ impl ServerError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Data { .. } | Self::Storage { .. } => {
+            Self::Blobs { .. } => "check that the store can be reached with these credentials, and that it has room",
+            Self::Url { .. } => "give --database postgres://USER@HOST/NAME, --blobs s3://BUCKET/PREFIX?endpoint=URL",
+            Self::Data { .. } => {
                 "check that the directory exists, that its disk has room, and that you may write to it"
             }
             Self::InUse { .. } => "stop the other server, or choose another directory with --data",

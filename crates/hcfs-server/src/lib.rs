@@ -22,6 +22,8 @@ mod collect;
 mod condition;
 mod config;
 mod connection;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod error;
 mod exchange;
 mod kind;
@@ -38,10 +40,11 @@ mod socket;
 mod stores;
 mod tls;
 pub mod tokens;
+mod trust;
 mod upkeep;
 
 pub use access::AccountPolicy;
-pub use config::{Clock, Limits, ServerConfig, Storage};
+pub use config::{Bucket, Clock, Limits, Secret, ServerConfig, Storage};
 pub use error::ServerError;
 pub use metadata::MetadataError;
 pub use peer::{Network, NetworkError};

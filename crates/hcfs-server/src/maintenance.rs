@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use crate::blobs::{BlobPlace, BlobStore, WriteError};
 use crate::collect::{CollectError, Collector, Rows};
 use crate::metadata::{MetadataStore, PlacedBlob};
-use crate::stores::{open_blobs, open_metadata};
+use crate::stores::{Sharing, open_blobs, open_metadata};
 use crate::{Clock, ServerError, Storage};
 
 /// Faults that are named; further ones are counted.
@@ -36,7 +36,7 @@ pub struct Collected {
 /// The storage cannot be used.
 pub async fn collect(storage: &Storage, grace: Duration, clock: &Clock) -> Result<Collected, ServerError> {
     let metadata = open_metadata(storage).await?;
-    let blobs = open_blobs(storage, clock).await?;
+    let blobs = open_blobs(storage, clock, Sharing::Beside).await?;
     let collector = Collector { metadata: metadata.as_ref(), blobs: blobs.as_ref(), clock, grace: grace.as_secs() };
     let work = async {
         let sessions = collector.sweep_sessions().await?;
@@ -112,7 +112,7 @@ impl Report {
 /// The storage cannot be used.
 pub async fn check(storage: &Storage, hashes: bool, clock: &Clock) -> Result<Report, ServerError> {
     let metadata = open_metadata(storage).await?;
-    let blobs = open_blobs(storage, clock).await?;
+    let blobs = open_blobs(storage, clock, Sharing::Beside).await?;
     let checker = Checker { metadata: metadata.as_ref(), blobs: blobs.as_ref(), clock, hashes };
     let mut report = Report::default();
     for shard in 0..=u8::MAX {

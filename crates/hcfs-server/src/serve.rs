@@ -1,6 +1,5 @@
 //! Starting, serving and stopping.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +10,12 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::access::{Access, AccountPolicy, LoginDesk};
-use crate::blobs::Disk;
 use crate::connection::Connections;
-use crate::metadata::{MetadataStore, Sqlite};
+use crate::metadata::MetadataStore;
 use crate::metrics::Metrics;
 use crate::place::{self, Lock};
 use crate::routes;
-use crate::stores::Stores;
+use crate::stores::{Sharing, Stores, open_blobs, open_metadata};
 use crate::tls::Tls;
 use crate::upkeep;
 use crate::{Clock, Limits, ServerConfig, ServerError, Storage};
@@ -46,6 +44,8 @@ impl Server {
             }
             tracing::warn!("every account's address is taken for its token: for trials on this machine only");
         }
+        // Of a bucket that servers share, looking through all objects is the operator's.
+        let sweep = storage.bucket.is_none();
         let stores = open(storage, accounts, address, limits.clone(), clock).await?;
         if tls.is_none() && !address.ip().is_loopback() {
             tracing::warn!(%address, "tokens cross the network in the clear: give a certificate, or put a proxy in front");
@@ -55,7 +55,7 @@ impl Server {
             Some(listen) => Some(show_metrics(listen, &stores, stop.clone()).await?),
             None => None,
         };
-        let upkeep = tokio::spawn(upkeep::run(Arc::clone(&stores), true, stop.clone()));
+        let upkeep = tokio::spawn(upkeep::run(Arc::clone(&stores), sweep, stop.clone()));
         let router = routes::router(Arc::clone(&stores));
         let connections = Connections::new(router, limits, trusted_proxies, Arc::clone(&stores.metrics), tls.clone());
         let task = tokio::spawn(connections.accept(listener, stop.clone()));
@@ -104,25 +104,22 @@ async fn open(
     limits: Limits,
     clock: Clock,
 ) -> Result<Arc<Stores>, ServerError> {
-    let (data, reserve, disk_clock) = (storage.data.clone(), limits.reserve_bytes, clock.clone());
-    let path = place::blobs(&data);
-    let failed = move |source| ServerError::Data { path: path.clone(), source };
-    let open = {
-        let failed = failed.clone();
-        move || {
+    let lock = if storage.is_local() {
+        let data = storage.data.clone();
+        let take = move || {
             place::create(&data)?;
-            let lock = Lock::take(&data)?;
-            let path = place::database(&data);
-            let metadata = Sqlite::open(&path).map_err(|source| ServerError::Database { path, source })?;
-            let blobs = Disk::open(&place::blobs(&data), reserve, disk_clock).map_err(failed)?;
-            Ok((Arc::new(metadata), Arc::new(blobs), lock))
-        }
+            Lock::take(&data)
+        };
+        Some(tokio::task::spawn_blocking(take).await.map_err(|_| ServerError::Cut)??)
+    } else {
+        None
     };
-    let (metadata, blobs, lock) =
-        tokio::task::spawn_blocking(open).await.map_err(io::Error::other).map_err(&failed)??;
+    let metadata = open_metadata(&storage).await?;
+    let blobs = open_blobs(&storage, &clock, Sharing::Alone { reserve_bytes: limits.reserve_bytes }).await?;
     let access = access(policy, address, metadata.as_ref(), &limits, &storage).await?;
     let stores = Stores::new(metadata, blobs, access, limits, clock, lock);
-    upkeep::reconcile_sessions(&stores).await.map_err(io::Error::other).map_err(failed)?;
+    let reconciled = upkeep::reconcile_sessions(&stores).await;
+    reconciled.map_err(|error| ServerError::storage(&storage, error))?;
     Ok(stores)
 }
 

@@ -12,9 +12,9 @@ use hcfs_wire::ErrorCode;
 
 use crate::access::Access;
 use crate::answer::Failure;
-use crate::blobs::{BlobPlace, BlobStore, Disk, Received};
+use crate::blobs::{BlobPlace, BlobStore, Disk, Received, S3};
 use crate::collect::{CollectError, Collector};
-use crate::metadata::{Committed, MetadataError, MetadataStore, NewRevision, Outcome, SessionId, Sqlite};
+use crate::metadata::{Committed, MetadataError, MetadataStore, NewRevision, Outcome, Postgres, SessionId, Sqlite};
 use crate::metrics::Metrics;
 use crate::place::{self, Lock};
 use crate::{Clock, Limits, ServerError, Storage};
@@ -44,7 +44,7 @@ pub(crate) struct Stores {
     /// When both stores were asked last and answered.
     pub(crate) last_ready: Mutex<Option<Instant>>,
     /// Last, so that the directory is given back after everything that writes there.
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 /// The right to move one blob; bounds the memory of all transfers.
@@ -57,7 +57,7 @@ impl Stores {
         access: Access,
         limits: Limits,
         clock: Clock,
-        lock: Lock,
+        lock: Option<Lock>,
     ) -> Arc<Self> {
         Arc::new(Self {
             metadata,
@@ -209,8 +209,12 @@ impl Stores {
     }
 }
 
-/// Opens a storage's metadata alone; a server may run on it.
+/// Opens a storage's metadata alone; servers may run on it.
 pub(crate) async fn open_metadata(storage: &Storage) -> Result<Arc<dyn MetadataStore>, ServerError> {
+    if let Some(config) = &storage.database {
+        let opened = Postgres::open(config).await;
+        return Ok(Arc::new(opened.map_err(|source| ServerError::database(storage, source))?));
+    }
     let storage = storage.clone();
     let open = move || {
         place::create(&storage.data)?;
@@ -221,11 +225,34 @@ pub(crate) async fn open_metadata(storage: &Storage) -> Result<Arc<dyn MetadataS
     tokio::task::spawn_blocking(open).await.map_err(|_| ServerError::Cut)?
 }
 
-/// Opens a storage's blobs alone; a server may run on it.
-pub(crate) async fn open_blobs(storage: &Storage, clock: &Clock) -> Result<Arc<dyn BlobStore>, ServerError> {
+/// How the blobs of a storage are opened.
+pub(crate) enum Sharing {
+    /// By the server that has the directory to itself; uploads leave so many bytes of its disk free.
+    Alone {
+        /// Bytes left free.
+        reserve_bytes: u64,
+    },
+    /// Beside servers that may run.
+    Beside,
+}
+
+/// Opens a storage's blobs.
+pub(crate) async fn open_blobs(
+    storage: &Storage,
+    clock: &Clock,
+    sharing: Sharing,
+) -> Result<Arc<dyn BlobStore>, ServerError> {
+    if let Some(bucket) = &storage.bucket {
+        let opened = S3::open(bucket, clock.clone()).await;
+        return Ok(Arc::new(opened.map_err(|source| ServerError::blobs(storage, source))?));
+    }
     let (root, clock) = (place::blobs(&storage.data), clock.clone());
     let open = move || {
-        let opened = Disk::share(&root, 0, clock).map_err(|source| ServerError::Data { path: root, source })?;
+        let opened = match sharing {
+            Sharing::Alone { reserve_bytes } => Disk::open(&root, reserve_bytes, clock),
+            Sharing::Beside => Disk::share(&root, 0, clock),
+        };
+        let opened = opened.map_err(|source| ServerError::Data { path: root, source })?;
         Ok(Arc::new(opened) as Arc<dyn BlobStore>)
     };
     tokio::task::spawn_blocking(open).await.map_err(|_| ServerError::Cut)?

@@ -1,7 +1,7 @@
 //! The blob store: ciphertext, in objects that are written once.
 //!
 //! [`BlobStore`] is what the rest of the server works with. There are two: [`disk`], a directory of this machine, and
-//! `s3`, shared by any number of servers.
+//! [`s3`], shared by any number of servers.
 //!
 //! Invariants:
 //! - A blob has a place ([`BlobPlace`]) only when its bytes are durable there; rows are made after that.
@@ -16,6 +16,7 @@
 mod disk;
 mod name;
 mod pack;
+mod s3;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -29,11 +30,12 @@ use hcfs_model::CiphertextHash;
 
 pub(crate) use disk::Disk;
 pub(crate) use name::{BlobPlace, ObjectId, ObjectName};
+pub(crate) use s3::S3;
 
 use crate::metadata::SessionId;
 
 /// Bytes held in memory, read or written at a time. A blob of at most so many is written together with others.
-pub(crate) const PIECE: usize = 256 * 1024;
+pub(crate) const PIECE: usize = 128 * 1024;
 
 /// A store of blobs.
 #[async_trait]
@@ -165,6 +167,9 @@ pub(crate) enum WriteError {
     /// Parts of an upload session that were received are not there any more.
     #[error("parts of the upload session are lost")]
     PartsLost,
+    /// More bytes than the store takes as one blob.
+    #[error("the blob is larger than the server's store takes")]
+    TooLarge,
     /// The operating system gave no random name.
     #[error("the server has no random numbers")]
     Random,
@@ -186,6 +191,7 @@ impl WriteError {
             Self::Full => Self::Full,
             Self::Store(error) => Self::Store(io::Error::new(error.kind(), error.to_string())),
             Self::PartsLost => Self::PartsLost,
+            Self::TooLarge => Self::TooLarge,
             Self::Random => Self::Random,
         }
     }

@@ -38,6 +38,14 @@ impl Bells {
         }
     }
 
+    /// Wakes all who wait for any folder.
+    pub(crate) fn ring_all(&self) {
+        let bells: Vec<_> = self.bells().values().filter_map(Weak::upgrade).collect();
+        for bell in bells {
+            bell.notify_waiters();
+        }
+    }
+
     /// Rings when it is dropped: goes with an answer that leaves after the commit, whether anybody takes it or not.
     pub(crate) fn rope(&self, folder: &FolderKey) -> Rope {
         Rope { bells: self.clone(), folder: folder.clone() }

@@ -56,3 +56,11 @@ pub(crate) trait Folders: Send + Sync {
     /// has neither registration nor files.
     async fn unregister(&self, key: FolderKey, now: i64) -> Outcome<Option<u64>>;
 }
+
+/// A folder hash as it is stored: its eight bytes.
+pub(super) fn folder_bytes(folder: FolderHash) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    // The type's text is always 16 hexadecimal characters.
+    let _ = hex::decode_to_slice(folder.to_hex(), &mut bytes);
+    bytes
+}

@@ -1,7 +1,7 @@
 //! The metadata store: everything the server knows but the blobs' bytes.
 //!
 //! [`MetadataStore`] is what the rest of the server works with; it is the sum of one trait for each concept. There are
-//! two stores: [`sqlite`], a file of this server alone, and `postgres`, shared by any number of servers. All SQL is below
+//! two stores: [`sqlite`], a file of this server alone, and [`postgres`], shared by any number of servers. All SQL is below
 //! this module; it speaks in the model's terms.
 //!
 //! A new question is a method of the concept's trait ([`Files`], [`Feeds`], [`Folders`], [`Objects`], …),
@@ -21,6 +21,7 @@ mod folder;
 mod login;
 pub(crate) mod name;
 mod object;
+mod postgres;
 mod publication;
 mod rename;
 mod session;
@@ -39,6 +40,7 @@ pub use login::InvitationRow;
 pub(crate) use login::{Admission, Logins, NewLogin};
 pub(crate) use name::Names;
 pub(crate) use object::{Objects, PlacedBlob, Totals};
+pub(crate) use postgres::Postgres;
 pub(crate) use publication::Publications;
 pub(crate) use rename::{Rename, RenameFailure, RenameOutcome};
 pub(crate) use session::{NewSession, SessionId, SessionRefusal, SessionRow, Sessions};
@@ -52,6 +54,15 @@ pub enum MetadataError {
     /// The database refused a statement or a commit.
     #[error("the database failed")]
     Sqlite(#[source] Arc<rusqlite::Error>),
+    /// The database server refused a statement or a commit, or went away.
+    #[error("the database failed")]
+    Postgres(#[source] Arc<tokio_postgres::Error>),
+    /// No connection to the database server could be had in time.
+    #[error("the database cannot be reached")]
+    Connection(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The database server takes no changes.
+    #[error("the database is a standby and takes no changes")]
+    ReadOnly,
     /// The database file cannot be made or opened.
     #[error("the file cannot be opened")]
     File(#[source] Arc<std::io::Error>),
@@ -85,6 +96,9 @@ impl MetadataError {
     pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Sqlite(_) | Self::File(_) => "check that the disk has room and that the file belongs to this user",
+            Self::Postgres(_) | Self::Connection(_) | Self::ReadOnly => {
+                "check the address, the password and the certificate of the database server, and its log"
+            }
             Self::OldSqlite(_) => "build the program with its own SQLite",
             Self::Newer { .. } | Self::ForeignMigration(_) => "use the newest hcfs that has served this directory",
             Self::Impossible(_) => "the database is damaged; restore it from a backup",

@@ -17,7 +17,7 @@ use crate::answer::{Answer, Failure, success};
 use crate::blobs::WriteError;
 use crate::body::{self, read_json};
 use crate::caller::{Caller, Segments};
-use crate::metadata::{MetadataError, NewSession, SessionId, SessionRefusal, SessionRow};
+use crate::metadata::{MetadataError, NewSession, SessionId, SessionRefusal, SessionRow, StoredRevision};
 use crate::stores::{Stores, random};
 
 pub(super) async fn open(State(stores): State<Arc<Stores>>, caller: Caller, headers: HeaderMap, body: Body) -> Answer {
@@ -141,13 +141,7 @@ async fn finalize_one(stores: &Arc<Stores>, caller: &Caller, id: SessionId) -> R
     let _alone = spool.finalizing().lock().await;
     let session = find(stores, id, caller).await?;
     if let Some(stored) = session.result {
-        return Ok(UploadResult {
-            upload_id: id.to_hex(),
-            timestamp: stored.updated_at,
-            revision_id: stored.id,
-            created_at: stored.created_at,
-            updated_at: stored.updated_at,
-        });
+        return Ok(answered(id, stored));
     }
     let received = stores.metadata.chunks(id).await?.len();
     if received != session.chunk_count as usize {
@@ -156,12 +150,15 @@ async fn finalize_one(stores: &Arc<Stores>, caller: &Caller, id: SessionId) -> R
     }
     let manifest = manifest(&session)?;
     if let Err(refused) = admit(stores, caller, &manifest).await {
-        return Err(give_up(stores, id, refused).await);
+        return give_up(stores, caller, id, refused).await;
     }
     let sealed = match Arc::clone(&spool).seal(session.chunk_count, session.ciphertext_size).await {
         Ok(sealed) => sealed,
         Err(WriteError::PartsLost) => {
             spool.unseal();
+            if let Some(stored) = find(stores, id, caller).await?.result {
+                return Ok(answered(id, stored));
+            }
             stores.metadata.forget_chunks(id).await?;
             return Err(Failure::new(ErrorCode::UploadConflict, WriteError::PartsLost.to_string()));
         }
@@ -175,7 +172,7 @@ async fn finalize_one(stores: &Arc<Stores>, caller: &Caller, id: SessionId) -> R
             stores.remove_spool(id).await;
             Ok(result)
         }
-        Err(failure) if failure.is_final() => Err(give_up(stores, id, failure).await),
+        Err(failure) if failure.is_final() => give_up(stores, caller, id, failure).await,
         Err(failure) => {
             spool.unseal();
             Err(failure)
@@ -184,13 +181,31 @@ async fn finalize_one(stores: &Arc<Stores>, caller: &Caller, id: SessionId) -> R
 }
 
 /// Ends a session whose file can never become current: its base has passed, or its bytes are not what was announced.
-async fn give_up(stores: &Arc<Stores>, id: SessionId, failure: Failure) -> Failure {
+/// If another server has finalized it meanwhile, answers as that did.
+async fn give_up(
+    stores: &Arc<Stores>,
+    caller: &Caller,
+    id: SessionId,
+    failure: Failure,
+) -> Result<UploadResult, Failure> {
     if !failure.is_final() {
-        return failure;
+        return Err(failure);
     }
-    match end(stores, id).await {
-        Ok(_) => failure,
-        Err(error) => error.into(),
+    if let Some(stored) = find(stores, id, caller).await?.result {
+        return Ok(answered(id, stored));
+    }
+    end(stores, id).await?;
+    Err(failure)
+}
+
+/// What the finalize of a session answers.
+fn answered(id: SessionId, stored: StoredRevision) -> UploadResult {
+    UploadResult {
+        upload_id: id.to_hex(),
+        timestamp: stored.updated_at,
+        revision_id: stored.id,
+        created_at: stored.created_at,
+        updated_at: stored.updated_at,
     }
 }
 

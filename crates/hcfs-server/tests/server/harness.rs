@@ -296,8 +296,10 @@ impl Rig {
 
     /// The same as [`Rig::blob_files`], once everything that nobody needs has been removed.
     pub async fn needed_files(&self) -> Vec<PathBuf> {
-        // Late enough that no upload can still be under way.
-        let late = UnixNanos((self.now.load(Ordering::Relaxed) + 7 * 24 * 3600) * 1_000_000_000);
+        // Each time so much later that no upload of before can still be under way.
+        static WEEKS: AtomicI64 = AtomicI64::new(0);
+        let weeks = 1 + WEEKS.fetch_add(1, Ordering::Relaxed);
+        let late = UnixNanos((self.now.load(Ordering::Relaxed) + weeks * 7 * 24 * 3600) * 1_000_000_000);
         maintenance::collect(&self.storage(), Duration::ZERO, &Clock::new(move || late)).await.unwrap();
         self.blob_files()
     }

@@ -20,6 +20,7 @@ mod harness;
 mod listing;
 mod login;
 mod names;
+mod older;
 mod rename;
 mod sessions;
 mod slow;

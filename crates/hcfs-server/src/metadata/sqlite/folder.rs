@@ -5,6 +5,7 @@ use hcfs_model::{AccountAddress, FolderHash};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{Sqlite, account_id, find_account, unsigned};
+use crate::metadata::folder::folder_bytes;
 use crate::metadata::{FolderKey, FolderRow, Folders, MetadataError, Outcome};
 
 /// The row id of a folder, if it has a row.
@@ -96,12 +97,4 @@ impl Folders for Sqlite {
         })
         .await
     }
-}
-
-/// A folder hash as it is stored: its eight bytes.
-pub(super) fn folder_bytes(folder: FolderHash) -> [u8; 8] {
-    let mut bytes = [0; 8];
-    // The type's text is always 16 hexadecimal characters.
-    let _ = hex::decode_to_slice(folder.to_hex(), &mut bytes);
-    bytes
 }

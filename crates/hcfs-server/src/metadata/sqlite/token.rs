@@ -58,7 +58,7 @@ impl Tokens for Sqlite {
                 .optional()?;
             // The selector is public, so how long its search takes tells nothing; the secret's hash is compared in
             // constant time.
-            let (digest, account) = found.unwrap_or_default();
+            let Some((digest, account)) = found else { return Ok(None) };
             if !bool::from(digest.ct_eq(&token.digest)) {
                 return Ok(None);
             }
