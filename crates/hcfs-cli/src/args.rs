@@ -8,6 +8,7 @@ mod recovery;
 mod server;
 mod socket;
 mod source;
+mod storage;
 mod value;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use socket::{
     ScannedFolders, SocketCommand, StatusOptions, SyncOptions, WaitOptions,
 };
 pub use source::{AddedSource, FetchOptions, NamedSource, RanSource, ServiceOptions, SourceCommand};
+pub use storage::{CheckOptions, GcOptions, StorageOptions};
 pub use value::ByteRange;
 
 use crate::error::CliError;

@@ -24,6 +24,7 @@ impl Failure {
     pub(crate) fn server(error: ServerError) -> Self {
         let code = match error {
             ServerError::InUse { .. } => ErrorCode::Held,
+            ServerError::Url { .. } => ErrorCode::Config,
             _ => ErrorCode::Io,
         };
         Self::new(code, sentence(&error), error.hint())

@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: anything a library below could do.
 
+mod care;
 mod embedded;
 mod failure;
 mod fetch;

@@ -6,10 +6,11 @@ use std::pin::pin;
 
 use hcfs_cli::args::{GlobalOptions, ServeOptions, ServerCommand, ServerOptions};
 use hcfs_cli::{ErrorCode, ExitCode, Paths, Terminal};
-use hcfs_server::{AccountPolicy, RunningServer, Server, ServerConfig, Storage, TlsFiles};
+use hcfs_server::{AccountPolicy, RunningServer, Server, ServerConfig, ServerError, Storage, TlsFiles};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::care;
 use crate::failure::{Failure, Outcome};
 use crate::people::{self, days};
 
@@ -20,25 +21,36 @@ pub(crate) async fn carry_out(
     paths: &Paths,
     terminal: &mut Terminal,
 ) -> Outcome {
-    let data = options.data.clone().unwrap_or_else(|| paths.server_data.clone());
+    let storage = storage(options, paths).map_err(Failure::server)?;
     match &options.command {
-        None => serve(options, data, terminal).await,
-        Some(ServerCommand::Token(command)) => people::token(command, &Storage::local(data), global, terminal).await,
-        Some(ServerCommand::Account(command)) => {
-            people::account(command, &Storage::local(data), global, terminal).await
-        }
-        Some(ServerCommand::Invitation(command)) => {
-            people::invitation(command, &Storage::local(data), global, terminal).await
-        }
+        None => serve(options, storage, terminal).await,
+        Some(ServerCommand::Token(command)) => people::token(command, &storage, global, terminal).await,
+        Some(ServerCommand::Account(command)) => people::account(command, &storage, global, terminal).await,
+        Some(ServerCommand::Invitation(command)) => people::invitation(command, &storage, global, terminal).await,
+        Some(ServerCommand::Gc(gc)) => care::gc(gc, &storage, global, terminal).await,
+        Some(ServerCommand::Check(check)) => care::check(check, &storage, global, terminal).await,
+        Some(ServerCommand::Stats) => care::stats(&storage, global, terminal).await,
     }
 }
 
-async fn serve(options: &ServerOptions, data: PathBuf, terminal: &mut Terminal) -> Outcome {
+/// Where the server keeps what it stores.
+fn storage(options: &ServerOptions, paths: &Paths) -> Result<Storage, ServerError> {
+    let mut storage = Storage::local(options.data.clone().unwrap_or_else(|| paths.server_data.clone()));
+    if let Some(url) = &options.storage.database {
+        storage = storage.with_database(url)?;
+    }
+    if let Some(url) = &options.storage.blobs {
+        storage = storage.with_blobs(url)?;
+    }
+    Ok(storage)
+}
+
+async fn serve(options: &ServerOptions, storage: Storage, terminal: &mut Terminal) -> Outcome {
     let no_signals = |error| Failure::new(ErrorCode::Io, format!("signals cannot be heard: {error}"), "");
     let mut interrupted = signal(SignalKind::interrupt()).map_err(no_signals)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut reload = signal(SignalKind::hangup()).map_err(no_signals)?;
-    let server = Server::start(configuration(options, data)?).await.map_err(Failure::server)?;
+    let server = Server::start(configuration(options, storage)?).await.map_err(Failure::server)?;
     let scheme = if options.serve.tls_cert.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}", server.address());
     if options.print_address {
@@ -61,10 +73,10 @@ async fn serve(options: &ServerOptions, data: PathBuf, terminal: &mut Terminal) 
     Ok(code)
 }
 
-fn configuration(options: &ServerOptions, data: PathBuf) -> Result<ServerConfig, Failure> {
+fn configuration(options: &ServerOptions, storage: Storage) -> Result<ServerConfig, Failure> {
     let listen = options.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let serve = &options.serve;
-    let mut config = ServerConfig::new(data, listen);
+    let mut config = ServerConfig { storage, ..ServerConfig::new(PathBuf::new(), listen) };
     config.tls =
         serve.tls_cert.clone().zip(serve.tls_key.clone()).map(|(certificate, key)| TlsFiles { certificate, key });
     config.metrics = serve.metrics;

@@ -8,6 +8,7 @@ use hcfs_model::{AccountAddress, FolderLabel};
 
 use super::server::{AccountCommand, InvitationCommand, ServeOptions};
 use super::source::FetchOptions;
+use super::storage::{CheckOptions, GcOptions, StorageOptions};
 
 /// A command that needs no running daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -114,6 +115,9 @@ pub struct ServerOptions {
     /// The server's files, instead of HCFS_SERVER_DATA or $XDG_DATA_HOME/hcfs/server
     #[arg(long, value_name = "DIR", global = true)]
     pub data: Option<PathBuf>,
+    /// Where it keeps what is not there.
+    #[command(flatten)]
+    pub storage: StorageOptions,
     /// Print the address the server listens on, once it does
     #[arg(long)]
     pub print_address: bool,
@@ -137,6 +141,15 @@ pub enum ServerCommand {
     /// Invite people who have no account here yet
     #[command(subcommand, after_help = "Example:\n  hcfs server invitation create --label aunt")]
     Invitation(InvitationCommand),
+    /// Remove what no file needs any more; servers may run meanwhile
+    #[command(after_help = "Example:\n  hcfs server gc --data /srv/hcfs")]
+    Gc(GcOptions),
+    /// Check that every file has its blob, and every blob its file; ends with 1 when a blob is missing or damaged
+    #[command(after_help = "Example:\n  hcfs server check --hashes --data /srv/hcfs")]
+    Check(CheckOptions),
+    /// Show how much is stored
+    #[command(after_help = "Example:\n  hcfs server stats --json")]
+    Stats,
 }
 
 /// `hcfs server token …`.

@@ -210,6 +210,7 @@ fn commands_of_the_server() {
                     address_tokens: true,
                 }),
                 command: None,
+                ..ServerOptions::default()
             }),
         ),
         (
@@ -292,6 +293,37 @@ fn commands_of_this_process() {
         assert_eq!(local(&line), expected, "{line}");
     }
     assert_eq!(read("version").unwrap().command, Command::Version);
+}
+
+#[test]
+fn where_a_server_keeps_things_and_how_it_is_looked_after() {
+    let table = [
+        (
+            "server --database postgres://h/d --blobs s3://b/p".to_owned(),
+            LocalCommand::Server(ServerOptions {
+                storage: StorageOptions { database: Some("postgres://h/d".into()), blobs: Some("s3://b/p".into()) },
+                ..ServerOptions::default()
+            }),
+        ),
+        (
+            "server check --hashes --blobs s3://b".to_owned(),
+            LocalCommand::Server(ServerOptions {
+                storage: StorageOptions { database: None, blobs: Some("s3://b".into()) },
+                command: Some(ServerCommand::Check(CheckOptions { hashes: true })),
+                ..ServerOptions::default()
+            }),
+        ),
+        (
+            "server gc --grace 0".to_owned(),
+            LocalCommand::Server(ServerOptions {
+                command: Some(ServerCommand::Gc(GcOptions { grace: 0 })),
+                ..ServerOptions::default()
+            }),
+        ),
+    ];
+    for (line, expected) in table {
+        assert_eq!(local(&line), expected, "{line}");
+    }
 }
 
 #[test]
