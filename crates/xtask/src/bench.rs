@@ -5,8 +5,12 @@ use anyhow::{Result, bail};
 use crate::{cargo, finish};
 
 /// Name, package and bench target of each benchmark.
-const BENCHES: [(&str, &str, &str); 3] =
-    [("frames", "hcfs-crypto", "frames"), ("daemon", "hcfs-tests", "daemon"), ("sources", "hcfs-tests", "sources")];
+const BENCHES: [(&str, &str, &str); 4] = [
+    ("frames", "hcfs-crypto", "frames"),
+    ("daemon", "hcfs-tests", "daemon"),
+    ("sources", "hcfs-tests", "sources"),
+    ("server", "hcfs-tests", "server"),
+];
 
 /// Runs one benchmark by name, or all.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {

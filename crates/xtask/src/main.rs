@@ -1,6 +1,7 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 //!
-//! - `test [ARGS…]`: installs what the tests need, builds the program, runs every test, and closes with the totals.
+//! - `test [--no-services] [ARGS…]`: installs what the tests need, builds the program, runs every test, and closes with the
+//!   totals.
 //! - `bench [NAME]`: the benchmarks, as ratios within one run.
 //! - `soak [NAME] [--OPTION VALUE]…`: the long runs, such as `soak --minutes 10` or `soak chaos --seeds 1000`.
 //! - `figures`: lines per crate, the longest files and functions, the depth of each crate's dependencies.

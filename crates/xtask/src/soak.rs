@@ -29,7 +29,7 @@ enum Runs {
 }
 
 /// The first one is meant where none is named.
-const SOAKS: [Soak; 5] = [
+const SOAKS: [Soak; 6] = [
     Soak {
         name: "sim",
         package: "hcfs-tests",
@@ -67,6 +67,13 @@ const SOAKS: [Soak; 5] = [
         runs: Runs::Test { program: "crash", test: "cut_off_from_power_at_any_moment_nothing_is_lost" },
         release: false,
         defaults: &["--runs", "100"],
+    },
+    Soak {
+        name: "server",
+        package: "hcfs-tests",
+        runs: Runs::Test { program: "server", test: "killed_under_load_it_loses_nothing_it_acknowledged" },
+        release: false,
+        defaults: &["--kills", "100"],
     },
 ];
 

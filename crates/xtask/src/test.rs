@@ -10,13 +10,27 @@ use crate::{cargo, finish};
 /// Programs the tests start, and the Debian package each comes with.
 const PROGRAMS: [(&str, &str); 3] = [("cc", "build-essential"), ("curl", "curl"), ("mkfs.ext4", "e2fsprogs")];
 
-/// Installs, builds, tests; `arguments` go to `cargo test`.
+/// The tests that need PostgreSQL.
+const WITH_SERVICES: [&str; 2] = ["shared_stores::", "two_nodes::"];
+
+/// Installs, builds, tests; `arguments` go to `cargo test`, but for `--no-services`, which leaves out what needs
+/// PostgreSQL.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    install()?;
+    let with_services = !arguments.iter().any(|argument| argument == "--no-services");
+    let mut arguments: Vec<String> =
+        arguments.iter().filter(|argument| *argument != "--no-services").cloned().collect();
+    let is_whole = arguments.is_empty();
+    if !with_services {
+        if !arguments.iter().any(|argument| argument == "--") {
+            arguments.push("--".to_owned());
+        }
+        arguments.extend(WITH_SERVICES.iter().flat_map(|name| ["--skip".to_owned(), (*name).to_owned()]));
+    }
+    install(with_services)?;
     finish(cargo().args(["build", "--locked", "--package", "hcfs"]))?;
     let mut child = cargo()
         .args(["test", "--locked", "--workspace", "--no-fail-fast"])
-        .args(arguments)
+        .args(&arguments)
         .stdout(Stdio::piped())
         .spawn()
         .context("cargo did not start")?;
@@ -32,22 +46,31 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if !status.success() {
         bail!("cargo test ended with {status}");
     }
-    if totals.passed == 0 && arguments.is_empty() {
+    if totals.passed == 0 && is_whole {
         bail!("no test ran");
     }
     Ok(())
 }
 
 /// Installs the packages of the programs that are missing.
-fn install() -> Result<()> {
-    let missing: Vec<&str> =
+fn install(with_services: bool) -> Result<()> {
+    let mut missing: Vec<&str> =
         PROGRAMS.iter().filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
+    if with_services && !on_path("initdb") && !has_postgresql() {
+        missing.push("postgresql");
+    }
     if missing.is_empty() {
         return Ok(());
     }
     finish(as_root("apt-get").arg("update"))?;
     finish(as_root("apt-get").args(["install", "--yes", "--no-install-recommends"]).args(&missing))
         .with_context(|| format!("install {} by hand", missing.join(" ")))
+}
+
+/// Whether PostgreSQL lies where Debian puts it, which is not on the search path.
+fn has_postgresql() -> bool {
+    std::fs::read_dir("/usr/lib/postgresql")
+        .is_ok_and(|versions| versions.flatten().any(|version| version.path().join("bin/initdb").is_file()))
 }
 
 /// A command with the rights to install; asks `sudo` where the user has none.
