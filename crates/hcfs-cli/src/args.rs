@@ -34,7 +34,7 @@ pub use socket::{
     ScannedFolders, SocketCommand, StatusOptions, SyncOptions, WaitOptions,
 };
 pub use source::{AddedSource, FetchOptions, NamedSource, RanSource, ServiceOptions, SourceCommand};
-pub use storage::{CheckOptions, GcOptions, StorageOptions};
+pub use storage::{CheckOptions, GcOptions, PublishOptions, StorageOptions};
 pub use value::ByteRange;
 
 use crate::error::CliError;

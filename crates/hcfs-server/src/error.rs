@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use hcfs_model::AccountAddress;
+use hcfs_model::{AccountAddress, FileId};
 
 use crate::blobs::WriteError;
 use crate::collect::CollectError;
@@ -76,6 +76,18 @@ pub enum ServerError {
         /// The account asked for.
         account: AccountAddress,
     },
+    /// The folder has no such file.
+    #[error("the folder has no file {file}")]
+    NoSuchFile {
+        /// The file asked for.
+        file: FileId,
+    },
+    /// Nobody published this file.
+    #[error("the file {file} is not published")]
+    NotPublished {
+        /// The file asked for.
+        file: FileId,
+    },
     /// No invitation has this id.
     #[error("there is no invitation {id}")]
     NoSuchInvitation {
@@ -139,6 +151,8 @@ impl ServerError {
             Self::Random => "this machine's random number source is not working; restart it",
             Self::Cut => "clients try again by themselves; what was answered is stored",
             Self::NoSuchAccount { .. } => "see the accounts with: hcfs server account list",
+            Self::NoSuchFile { .. } => "give the folder's label and the file's path in it, as its owner knows them",
+            Self::NotPublished { .. } => "a publication ends with the file's next content",
             Self::NoSuchInvitation { .. } => "see the invitations with: hcfs server invitation list",
             Self::OpenToAll { .. } => "take addresses for tokens only with --listen 127.0.0.1:PORT",
             Self::NoSuchToken { .. } => "see the ids with: hcfs server token list",

@@ -32,6 +32,7 @@ mod metadata;
 mod metrics;
 mod peer;
 mod place;
+pub mod publications;
 mod range;
 mod rate;
 mod routes;

@@ -1,11 +1,11 @@
-//! `hcfs server token`, `account` and `invitation`: who may use a server.
+//! `hcfs server token`, `account`, `invitation`, `publish` and `withdraw`: who may use a server, and see what is in it.
 
 use std::time::Duration;
 
-use hcfs_cli::args::{AccountCommand, GlobalOptions, InvitationCommand, TokenCommand};
+use hcfs_cli::args::{AccountCommand, GlobalOptions, InvitationCommand, PublishOptions, TokenCommand};
 use hcfs_cli::{ExitCode, Terminal};
 use hcfs_server::accounts::{self, AccountRow, InvitationRow};
-use hcfs_server::{Storage, tokens};
+use hcfs_server::{Storage, publications, tokens};
 
 use crate::failure::{Failure, Outcome};
 
@@ -22,7 +22,7 @@ pub(crate) async fn token(
                 Some(lifetime) => tokens::create_for(storage, &create.account, &create.label, days(lifetime)).await,
                 None => tokens::create(storage, &create.account, &create.label).await,
             };
-            token.map(|token| secret("token", &token, global.json))
+            token.map(|token| shown("token", &token, global.json))
         }
         TokenCommand::List(list) => tokens::list(storage, &list.account)
             .await
@@ -79,7 +79,7 @@ pub(crate) async fn invitation(
     let text = match command {
         InvitationCommand::Create(create) => accounts::invite(storage, &create.label, days(create.days))
             .await
-            .map(|code| secret("invitation", &code, global.json)),
+            .map(|code| shown("invitation", &code, global.json)),
         InvitationCommand::List => accounts::invitations(storage)
             .await
             .map(|rows| rows.iter().map(|row| invitation_line(row, global.json)).collect()),
@@ -91,13 +91,39 @@ pub(crate) async fn invitation(
     Ok(ExitCode::Done)
 }
 
+/// Carries out `hcfs server publish`: prints the hash that the blob can be fetched by.
+pub(crate) async fn publish(
+    file: &PublishOptions,
+    storage: &Storage,
+    global: &GlobalOptions,
+    terminal: &mut Terminal,
+) -> Outcome {
+    let hash =
+        publications::publish(storage, &file.account, &file.folder, &file.path).await.map_err(Failure::server)?;
+    terminal.out(&shown("published", &hash.to_hex(), global.json))?;
+    Ok(ExitCode::Done)
+}
+
+/// Carries out `hcfs server withdraw`.
+pub(crate) async fn withdraw(
+    file: &PublishOptions,
+    storage: &Storage,
+    global: &GlobalOptions,
+    terminal: &mut Terminal,
+) -> Outcome {
+    let hash =
+        publications::withdraw(storage, &file.account, &file.folder, &file.path).await.map_err(Failure::server)?;
+    terminal.out(&done("withdrawn", &hash.to_hex(), global.json))?;
+    Ok(ExitCode::Done)
+}
+
 /// So many days.
 pub(crate) fn days(count: u32) -> Duration {
     Duration::from_hours(24 * u64::from(count))
 }
 
-/// What is shown once: the bare text, so that it can go to a file.
-fn secret(key: &str, value: &str, json: bool) -> String {
+/// What the command is for: the bare text, so that it can go to a file.
+fn shown(key: &str, value: &str, json: bool) -> String {
     if json { done(key, value, json) } else { format!("{value}\n") }
 }
 

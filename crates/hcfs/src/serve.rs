@@ -29,6 +29,8 @@ pub(crate) async fn carry_out(
         Some(ServerCommand::Invitation(command)) => people::invitation(command, &storage, global, terminal).await,
         Some(ServerCommand::Gc(gc)) => care::gc(gc, &storage, global, terminal).await,
         Some(ServerCommand::Check(check)) => care::check(check, &storage, global, terminal).await,
+        Some(ServerCommand::Publish(file)) => people::publish(file, &storage, global, terminal).await,
+        Some(ServerCommand::Withdraw(file)) => people::withdraw(file, &storage, global, terminal).await,
         Some(ServerCommand::Stats) => care::stats(&storage, global, terminal).await,
     }
 }

@@ -8,7 +8,7 @@ use hcfs_model::{AccountAddress, FolderLabel};
 
 use super::server::{AccountCommand, InvitationCommand, ServeOptions};
 use super::source::FetchOptions;
-use super::storage::{CheckOptions, GcOptions, StorageOptions};
+use super::storage::{CheckOptions, GcOptions, PublishOptions, StorageOptions};
 
 /// A command that needs no running daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -147,6 +147,12 @@ pub enum ServerCommand {
     /// Check that every file has its blob, and every blob its file; ends with 1 when a blob is missing or damaged
     #[command(after_help = "Example:\n  hcfs server check --hashes --data /srv/hcfs")]
     Check(CheckOptions),
+    /// Let everybody fetch a file's blob, as it is now, by the hash that is printed
+    #[command(after_help = "Example:\n  hcfs server publish --account 5Grw… --folder photos alps/1.jpg")]
+    Publish(PublishOptions),
+    /// End a publication
+    #[command(after_help = "Example:\n  hcfs server withdraw --account 5Grw… --folder photos alps/1.jpg")]
+    Withdraw(PublishOptions),
     /// Show how much is stored
     #[command(after_help = "Example:\n  hcfs server stats --json")]
     Stats,

@@ -1,6 +1,7 @@
 //! Where a server keeps what it stores, and the commands that look after it.
 
 use clap::Args;
+use hcfs_model::{AccountAddress, FolderLabel};
 
 /// Where a server keeps what is not in its directory.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
@@ -27,4 +28,18 @@ pub struct CheckOptions {
     /// Read every blob and compare its hash
     #[arg(long)]
     pub hashes: bool,
+}
+
+/// `hcfs server publish` and `withdraw`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct PublishOptions {
+    /// Whose file it is
+    #[arg(long, value_name = "SS58", value_parser = AccountAddress::parse)]
+    pub account: AccountAddress,
+    /// The folder it is in
+    #[arg(long, value_name = "LABEL", value_parser = FolderLabel::new)]
+    pub folder: FolderLabel,
+    /// The file's path in the folder
+    #[arg(value_name = "PATH")]
+    pub path: String,
 }

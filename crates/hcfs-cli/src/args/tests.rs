@@ -259,6 +259,23 @@ fn commands_of_the_server() {
 }
 
 #[test]
+fn commands_that_publish_a_file() {
+    let server = |line: &str| match local(line) {
+        LocalCommand::Server(options) => options.command.unwrap(),
+        other => panic!("{line}: {other:?}"),
+    };
+    let file = PublishOptions {
+        account: hcfs_model::AccountAddress::parse(ACCOUNT).unwrap(),
+        folder: hcfs_model::FolderLabel::new("photos").unwrap(),
+        path: "alps/1.jpg".into(),
+    };
+    let words = format!("--account {ACCOUNT} --folder photos alps/1.jpg");
+    assert_eq!(server(&format!("server publish {words}")), ServerCommand::Publish(file.clone()));
+    assert_eq!(server(&format!("server withdraw {words}")), ServerCommand::Withdraw(file));
+    assert!(read(&format!("server publish --account {ACCOUNT} alps/1.jpg")).is_err());
+}
+
+#[test]
 fn commands_of_this_process() {
     let account = hcfs_model::AccountAddress::parse(ACCOUNT).unwrap();
     let table = [

@@ -1,3 +1,5 @@
+use hcfs_model::FolderLabel;
+use hcfs_server::{ServerError, publications};
 use hcfs_wire::{DeletedFile, Health, Published, SearchFiles, UploadResult, capability};
 use http::{Method, StatusCode};
 
@@ -94,6 +96,23 @@ async fn a_gateway_upload_that_is_wrong_is_refused_and_leaves_nothing() {
     reserved.folder_hash = hcfs_model::FolderHash::from_hex("ffffffffffffffff").unwrap();
     let reply = rig.send_upload(crate::harness::native(&reserved, &blob)).await;
     assert_eq!(reply.failure(), (400, "invalid_manifest".to_owned()));
+}
+
+#[tokio::test]
+async fn whoever_runs_the_server_publishes_and_withdraws_by_path() {
+    let rig = rig().await;
+    rig.put("alps/1.jpg", 1_000, 1, None).await;
+    let (storage, folder) = (rig.storage(), FolderLabel::new("default").unwrap());
+    let published = publications::publish(&storage, &rig.account, &folder, "alps/1.jpg").await.unwrap();
+    assert_eq!(published, hash(&ciphertext(1_000, 1)));
+    let public = format!("/public/download/{published}");
+    assert_eq!(rig.get(&public).await.body, ciphertext(1_000, 1));
+    assert_eq!(publications::withdraw(&storage, &rig.account, &folder, "alps/1.jpg").await.unwrap(), published);
+    assert_eq!(rig.get(&public).await.status, StatusCode::NOT_FOUND);
+    let again = publications::withdraw(&storage, &rig.account, &folder, "alps/1.jpg").await;
+    assert!(matches!(again, Err(ServerError::NotPublished { .. })), "{again:?}");
+    let other = publications::publish(&storage, &rig.account, &folder, "alps").await;
+    assert!(matches!(other, Err(ServerError::NoSuchFile { .. })), "{other:?}");
 }
 
 #[tokio::test]
