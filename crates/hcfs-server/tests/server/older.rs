@@ -4,9 +4,9 @@ use std::path::Path;
 
 use hcfs_model::{CiphertextHash, Revision, RevisionId};
 use hcfs_server::maintenance;
-use hcfs_server::{Clock, MetadataError, ServerError};
+use hcfs_server::{Clock, MetadataError, ServerError, tokens};
 
-use crate::harness::{ciphertext, hash, id, rig};
+use crate::harness::{Rig, ciphertext, hash, id, rig};
 
 const FIRST: &str = include_str!("../../../../migrations/server/sqlite/0001_store.sql");
 
@@ -85,6 +85,61 @@ async fn a_directory_of_the_first_release_goes_on() {
     assert!(needed.iter().all(|path| path.file_name().unwrap().len() == 32), "the old blob is gone: {needed:?}");
     let report = maintenance::check(&rig.storage(), true, &Clock::system()).await.unwrap();
     assert_eq!((report.rows, report.missing, report.damaged), (2, 0, 0));
+}
+
+#[tokio::test]
+async fn a_directory_from_before_the_feed_and_the_names_has_both() {
+    let rig = rig().await;
+    let account = rig.account.clone();
+    let mut folder = [0; 8];
+    hex::decode_to_slice(rig.folder.to_hex(), &mut folder).unwrap();
+    let rig = rig
+        .restart_after(|data| {
+            make_old(data, account.as_str(), folder, b"old", 600);
+            let db = rusqlite::Connection::open(data.join("metadata.sqlite3")).unwrap();
+            let named = "INSERT INTO files (folder_id, path_hash, salted_hash, size_bytes, revision_seq, revision_id,
+                             ciphertext_hash, encrypted_path, relative_path, created_at, updated_at)
+                         VALUES (1, ?1, ?1, 7, 1, ?1, ?1, x'', ?2, 5, 5)";
+            db.execute(named, (id("c").0, "Pictures/Alps.JPG")).unwrap();
+            db.execute(named, (id("gone").0, "gone")).unwrap();
+            // The counter of changes is beyond the number of files: one was changed, one is gone.
+            db.execute("UPDATE files SET revision_seq = 4 WHERE path_hash = ?1", [id("a").0]).unwrap();
+            db.execute("DELETE FROM files WHERE path_hash = ?1", [id("gone").0]).unwrap();
+            db.execute("INSERT INTO tombstones VALUES (1, ?1, 1)", [id("gone").0]).unwrap();
+        })
+        .await;
+    let token = tokens::create(&rig.storage(), &account, "again").await.unwrap();
+    let rig = Rig { token, ..rig };
+
+    // Of what was before, the feed can tell nobody.
+    assert_eq!(rig.changes("").await.next, 6);
+    for known in [0, 5, 7] {
+        let reply = rig.get(&rig.changes_route(&format!("?after={known}"))).await;
+        assert_eq!(reply.failure(), (410, "feed_reset".to_owned()), "after {known}");
+    }
+    assert!(rig.changes("?after=6").await.changes.is_empty());
+    rig.put("d", 50, 9, None).await;
+    rig.put("gone", 50, 10, None).await;
+    let old = Revision { seq: 3, id: RevisionId(id("b").0) };
+    rig.put("b", 50, 11, Some(old)).await;
+    let told: Vec<_> =
+        rig.changes("?after=6").await.changes.into_iter().map(|change| (change.seq, change.file)).collect();
+    let told: Vec<_> = told.into_iter().map(|(seq, file)| (seq, file.unwrap().path_hash)).collect();
+    assert_eq!(told, [(7, id("d")), (8, id("gone")), (9, id("b"))]);
+    // Every file has a number of its own.
+    let db = rusqlite::Connection::open(rig.directory.path().join("metadata.sqlite3")).unwrap();
+    let numbers = "SELECT count(DISTINCT change_seq), min(change_seq), max(change_seq) FROM files";
+    let numbers: (i64, i64, i64) =
+        db.query_row(numbers, (), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    assert_eq!((numbers.0, numbers.2), (5, 9), "{numbers:?}");
+    assert!(numbers.1 > 0);
+
+    let names = "SELECT directory, extension, search_name FROM files WHERE path_hash = ?1";
+    let names: (String, String, String) =
+        db.query_row(names, [id("c").0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    assert_eq!(names, ("Pictures".to_owned(), "jpg".to_owned(), "pictures/alps.jpg".to_owned()));
+    let found = rig.get(&format!("/search_files/{account}?q=alps")).await;
+    assert!(String::from_utf8_lossy(&found.body).contains("Pictures/Alps.JPG"), "{found:?}");
 }
 
 #[tokio::test]
