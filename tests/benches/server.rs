@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use hcfs_model::{AccountAddress, FileId, blob};
+use hcfs_remote::{BaseUrl, BatchUpload, ClientConfig, FolderChanges, HcfsRemote, Remote, Token, WantedBlob};
 use hcfs_server::{Storage, tokens};
 use hcfs_wire::{Manifest, SessionOpen, SessionOpened, UploadResult};
 use http::{Method, Request, Response};
@@ -65,8 +66,9 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let mut rows = Vec::new();
-        // The batch endpoints stand beside this one: their rows belong between these two.
         single(&mut rows).await;
+        batches(&mut rows).await;
+        wake_ups(&mut rows).await;
         large(&mut rows).await;
         listing(&mut rows).await;
         many(&mut rows).await;
@@ -75,14 +77,14 @@ fn main() {
 }
 
 fn print(rows: &[Row]) {
-    println!("\n{:<52}{:>12} {:<8}{:>14}", "what", "found", "", "limit");
+    println!("\n{:<56}{:>12} {:<8}{:>14}", "what", "found", "", "limit");
     for Row { what, found, unit, limit } in rows {
         let (limit, verdict) = match limit {
             Limit::AtLeast(least) => (format!(">= {least}"), if found >= least { "kept" } else { "MISSED" }),
             Limit::AtMost(most) => (format!("<= {most}"), if found <= most { "kept" } else { "MISSED" }),
             Limit::None => (String::new(), ""),
         };
-        println!("{what:<52}{found:>12.2} {unit:<8}{limit:>14} {verdict}");
+        println!("{what:<56}{found:>12.2} {unit:<8}{limit:>14} {verdict}");
     }
 }
 
@@ -106,6 +108,13 @@ impl Site {
         prepare(data.path());
         let node = Node::start(data.path(), &[]);
         Self { data, node, account: Account::new(address, token) }
+    }
+
+    /// The client as the daemon uses it.
+    fn remote(&self) -> HcfsRemote {
+        let http = hcfs_remote::Client::new(ClientConfig::default()).unwrap();
+        let base = BaseUrl::parse(&format!("http://{}", self.node.address)).unwrap();
+        HcfsRemote::new(http, base, self.account.address.clone(), Token::new(self.account.token()).unwrap())
     }
 
     fn high_water(&self) -> f64 {
@@ -137,6 +146,73 @@ async fn single(rows: &mut Vec<Row>) {
         unit: "/s",
         limit: Limit::AtLeast(300.0),
     });
+}
+
+/// Small files, many in a request, up and down again.
+async fn batches(rows: &mut Vec<Row>) {
+    const FILES: u64 = 10_000;
+    const BATCH: usize = 500;
+    const AT_ONCE: usize = 4;
+    let site = Site::new().await;
+    let (remote, folder) = (&site.remote(), site.account.folder);
+    let uploads: Vec<_> = (0..FILES)
+        .map(|number| {
+            let blob = ciphertext(4_096, number);
+            BatchUpload { manifest: site.account.manifest(&format!("file {number}"), &blob, None), blob: blob.into() }
+        })
+        .collect();
+    let mut row = |what, begin: Instant, limit| {
+        rows.push(Row { what, found: FILES as f64 / begin.elapsed().as_secs_f64(), unit: "/s", limit });
+    };
+    let begin = Instant::now();
+    let sent = uploads.chunks(BATCH).map(|batch| remote.upload_batch(batch));
+    let stored = stream::iter(sent).buffered(AT_ONCE).collect::<Vec<_>>().await;
+    row("uploads of 4 KiB in batches of 500, durable", begin, Limit::AtLeast(2_000.0));
+    assert!(stored.into_iter().flat_map(Result::unwrap).all(|stored| stored.is_ok()));
+
+    let wanted: Vec<_> =
+        uploads.iter().map(|upload| WantedBlob { file: upload.manifest.path_hash, expected: None }).collect();
+    let begin = Instant::now();
+    let asked = wanted.chunks(BATCH).map(|batch| remote.download_batch(folder, batch, None));
+    let came = stream::iter(asked).buffered(AT_ONCE).collect::<Vec<_>>().await;
+    row("downloads of 4 KiB in batches of 500", begin, Limit::None);
+    assert_eq!(came.into_iter().flat_map(Result::unwrap).filter(Result::is_ok).count(), uploads.len());
+}
+
+/// How long after the answer to a writer another client, which waits, knows of the change.
+async fn wake_ups(rows: &mut Vec<Row>) {
+    const WAITS: usize = 100;
+    let site = Site::new().await;
+    let (remote, folder) = (std::sync::Arc::new(site.remote()), site.account.folder);
+    let FolderChanges::Changed(page) = remote.changes(folder, None, Duration::ZERO).await.unwrap() else {
+        panic!("reset")
+    };
+    let (mut after, mut base, mut waits) = (page.next, None, Vec::new());
+    for round in 0..WAITS as u64 {
+        let remote = std::sync::Arc::clone(&remote);
+        let waiting = tokio::spawn(async move {
+            let answer = remote.changes(folder, Some(after), Duration::from_secs(30)).await;
+            (answer.unwrap(), Instant::now())
+        });
+        // Long enough for the request to be there, and to wait.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let blob = ciphertext(4_096, round);
+        let manifest = site.account.manifest("told", &blob, base);
+        let answer = site.account.upload(site.node.address, &manifest, &blob).await.unwrap();
+        let answered = Instant::now();
+        base = Some(client::revision(&manifest, &answer));
+        let (FolderChanges::Changed(page), woken) = waiting.await.unwrap() else { panic!("reset") };
+        assert_eq!(page.changes.len(), 1);
+        after = page.next;
+        waits.push(woken.saturating_duration_since(answered).as_secs_f64() * 1000.0);
+    }
+    waits.sort_by(f64::total_cmp);
+    for (what, found) in [
+        ("change feed: wake-up after the writer's answer, median", waits[WAITS / 2]),
+        ("change feed: the slowest of a hundred", waits[WAITS - 1]),
+    ] {
+        rows.push(Row { what, found, unit: "ms", limit: Limit::AtMost(20.0) });
+    }
 }
 
 /// One large file up in parts and down again, and the same bytes through a bare server.

@@ -132,11 +132,12 @@ fn rooms_are_small_and_named_for_what_they_hold() {
 }
 
 /// Where a sleep is the thing tested, or the only way to ask another process again; never a way to wait and hope.
-const SLEEPERS: [(&str, &str); 6] = [
+const SLEEPERS: [(&str, &str); 7] = [
     ("hcfs-http/tests/exchange.rs", "a peer that is slow"),
     ("hcfs-http/tests/download.rs", "a peer that is slow"),
     ("hcfs-server/tests/server/start.rs", "the disk is asked again until a deadline"),
     ("hcfs-server/tests/server/harness.rs", "the disk is asked again until a deadline"),
+    ("benches/server.rs", "a request that waits before there is anything to tell"),
     ("hcfs-engine/tests/kit/wire.rs", "a network that is slow"),
     ("hcfs-engine/tests/chaos.rs", "devices stopped at random moments"),
 ];
