@@ -60,7 +60,7 @@ async fn tokens_open_their_account_until_revoked(at: Subject) {
 
 async fn tokens_end_by_themselves(at: Subject) {
     let store = &at.metadata;
-    let new = NewToken { expires_at: Some(50), ..token(&at, "guest", 5) };
+    let new = NewToken { expires_at: Some(50), ..token(&at, "guest\0", 5) };
     let shown = new.token.clone();
     store.create_token(new).await.unwrap();
     store.create_token(token(&at, "desk", 6)).await.unwrap();

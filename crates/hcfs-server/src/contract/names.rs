@@ -14,6 +14,7 @@ cases![
     files_are_counted_by_kind,
     paths_are_registered_once_and_as_changes,
     names_go_with_their_files,
+    a_text_from_outside_may_hold_anything,
     a_publication_ends_with_its_content,
 ];
 
@@ -247,6 +248,16 @@ async fn names_go_with_their_files(at: Subject) {
     store.unregister(at.folder(), 9).await.unwrap();
     assert_eq!(found(&at, search("third")).await, Vec::<String>::new());
     assert_eq!(store.by_extension(at.account.clone()).await.unwrap(), []);
+}
+
+async fn a_text_from_outside_may_hold_anything(at: Subject) {
+    let odd = "a\0b\u{ffff}'\"\\%\u{202e}";
+    at.metadata.register(at.folder(), odd.to_owned(), Some(odd.to_owned()), 1).await.unwrap();
+    assert_eq!(at.metadata.folders(at.account.clone()).await.unwrap().len(), 1);
+    assert_eq!(found(&at, search(odd)).await, Vec::<String>::new());
+    let extensions = Wanted { extensions: Some(vec![odd.to_owned()]), ..all() };
+    let page = at.metadata.browse(at.folder(), "x".to_owned(), extensions).await.unwrap();
+    assert_eq!(page, DirectoryPage::default());
 }
 
 async fn a_publication_ends_with_its_content(at: Subject) {

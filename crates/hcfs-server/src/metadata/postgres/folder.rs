@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use hcfs_model::{AccountAddress, FolderHash};
 
-use super::{Postgres, transaction, unsigned};
+use super::{Postgres, text, transaction, unsigned};
 use crate::metadata::folder::folder_bytes;
 use crate::metadata::{FolderKey, FolderRow, Folders, MetadataError, Outcome};
 
@@ -75,7 +75,7 @@ impl Folders for Postgres {
             tx.execute(
                 "UPDATE folders SET label = $2, device_name = coalesce($3, device_name),
                         updated_at = greatest(updated_at, $4) WHERE id = $1",
-                &[&id, &label, &device, &now],
+                &[&id, &text(&label), &device.as_deref().map(text), &now],
             )
             .await?;
             Ok(())

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use deadpool_postgres::Transaction;
 
 use super::account::{lock_account, open_account};
-use super::{Postgres, bytes, token, transaction, unsigned};
+use super::{Postgres, bytes, text, token, transaction, unsigned};
 use crate::metadata::{Admission, InvitationRow, Logins, MetadataError, NewLogin, Outcome};
 
 #[async_trait]
@@ -29,7 +29,7 @@ impl Logins for Postgres {
     async fn invite(&self, digest: [u8; 32], label: String, now: i64, expires_at: i64) -> Outcome<()> {
         self.execute(
             "INSERT INTO invitations (digest, label, created_at, expires_at) VALUES ($1, $2, $3, $4)",
-            &[&&digest[..], &label, &now, &expires_at],
+            &[&&digest[..], &text(&label), &now, &expires_at],
         )
         .await?;
         Ok(())

@@ -21,6 +21,7 @@ mod rename;
 mod session;
 mod token;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -195,6 +196,11 @@ fn unsigned(row: &Row, column: usize) -> Outcome<u64> {
 /// A count or size as PostgreSQL holds it.
 fn signed(value: u64) -> Outcome<i64> {
     i64::try_from(value).map_err(|_| MetadataError::Impossible("a number above 2^63"))
+}
+
+/// A text as PostgreSQL holds it, which is without zero bytes. Paths and names have none.
+fn text(value: &str) -> Cow<'_, str> {
+    if value.contains('\0') { Cow::Owned(value.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(value) }
 }
 
 /// Bytes of a fixed number from a column.

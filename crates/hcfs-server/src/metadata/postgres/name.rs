@@ -1,5 +1,6 @@
 //! Names in plaintext.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use tokio_postgres::{IsolationLevel, Row};
 
 use super::file::listed;
 use super::folder::{find_folder, lock_folder};
-use super::{Postgres, bytes, signed, transaction, unsigned};
+use super::{Postgres, bytes, signed, text, transaction, unsigned};
 use crate::metadata::name::{
     Count, Directory, DirectoryPage, Hit, NameIndex, PathOutcome, Search, SearchPage, SortBy, Wanted,
 };
@@ -168,12 +169,13 @@ async fn files(
     limit: u64,
 ) -> Outcome<(Vec<ListedFile>, u64)> {
     let filter = "f.folder_id = $1 AND f.directory = $2 AND ($3::text[] IS NULL OR f.extension = ANY ($3))";
+    let extensions = extensions(wanted);
     let count = tx.prepare_cached(&format!("SELECT count(*) FROM files f WHERE {filter}")).await?;
-    let total = tx.query_one(&count, &[&folder_id, &directory, &wanted.extensions]).await?;
+    let total = tx.query_one(&count, &[&folder_id, &directory, &extensions]).await?;
     let query = format!("SELECT {LISTED} FROM files f WHERE {filter} {} LIMIT $4 OFFSET $5", order(wanted));
     let statement = tx.prepare_cached(&query).await?;
     let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-    let rows = tx.query(&statement, &[&folder_id, &directory, &wanted.extensions, &signed(limit)?, &offset]).await?;
+    let rows = tx.query(&statement, &[&folder_id, &directory, &extensions, &signed(limit)?, &offset]).await?;
     Ok((rows.iter().map(listed).collect::<Outcome<_>>()?, unsigned(&total, 0)?))
 }
 
@@ -185,10 +187,10 @@ async fn search_names(client: &impl GenericClient, account: &AccountAddress, sea
     let smallest = i64::try_from(*search.size.start()).unwrap_or(i64::MAX);
     let largest = i64::try_from(*search.size.end()).unwrap_or(i64::MAX);
     let (first, last) = (search.created.start(), search.created.end());
-    let extensions = &search.wanted.extensions;
+    let extensions = extensions(&search.wanted);
     let count = client.prepare_cached(&format!("SELECT count(*) FROM {tables}")).await?;
     let total =
-        client.query_one(&count, &[&account.as_str(), &pattern, &smallest, &largest, first, last, extensions]).await?;
+        client.query_one(&count, &[&account.as_str(), &pattern, &smallest, &largest, first, last, &extensions]).await?;
     let query = format!(
         "SELECT {LISTED}, encode(d.hash, 'hex'), d.label FROM {tables} {} LIMIT $8 OFFSET $9",
         order(&search.wanted)
@@ -199,7 +201,7 @@ async fn search_names(client: &impl GenericClient, account: &AccountAddress, sea
     let rows = client
         .query(
             &statement,
-            &[&account.as_str(), &pattern, &smallest, &largest, first, last, extensions, &limit, &offset],
+            &[&account.as_str(), &pattern, &smallest, &largest, first, last, &extensions, &limit, &offset],
         )
         .await?;
     Ok(SearchPage { hits: rows.iter().map(hit).collect::<Outcome<_>>()?, total: unsigned(&total, 0)? })
@@ -213,10 +215,15 @@ fn hit(row: &Row) -> Outcome<Hit> {
     })
 }
 
+/// The extensions that are wanted.
+fn extensions(wanted: &Wanted) -> Option<Vec<Cow<'_, str>>> {
+    wanted.extensions.as_ref().map(|extensions| extensions.iter().map(|extension| text(extension)).collect())
+}
+
 /// A pattern of LIKE that a text anywhere in a name matches.
-fn pattern(text: &str) -> String {
+fn pattern(wanted: &str) -> String {
     let mut pattern = String::from("%");
-    for character in text.chars() {
+    for character in text(wanted).chars() {
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }

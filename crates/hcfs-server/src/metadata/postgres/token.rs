@@ -6,7 +6,7 @@ use hcfs_model::AccountAddress;
 use subtle::ConstantTimeEq;
 
 use super::account::open_account;
-use super::{Postgres, bytes, transaction};
+use super::{Postgres, bytes, text, transaction};
 use crate::metadata::{MetadataError, NewToken, Outcome, PresentedToken, TokenRow, Tokens};
 
 #[async_trait]
@@ -79,7 +79,7 @@ pub(super) async fn insert(tx: &Transaction<'_>, account_id: i64, new: &NewToken
     tx.execute(
         "INSERT INTO tokens (selector, account_id, digest, label, created_at, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6)",
-        &[&&new.token.selector[..], &account_id, &&new.token.digest[..], &new.label, &new.now, &new.expires_at],
+        &[&&new.token.selector[..], &account_id, &&new.token.digest[..], &text(&new.label), &new.now, &new.expires_at],
     )
     .await?;
     Ok(())
