@@ -3,7 +3,8 @@
 
 use hcfs_model::{Row, Rows};
 use hcfs_plan::{
-    Action, Base, Conflict, ConflictKind, Context, Mode, Plan, Policy, Reason, Resolution, copy_name, is_reserved, plan,
+    Action, Base, Conflict, ConflictKind, Context, Mode, Plan, Policy, Reason, Resolution, StageKind, copy_name,
+    is_reserved, plan,
 };
 use hcfs_testkit::{local, path, remote, revision, row, synced};
 use model::lines;
@@ -494,6 +495,108 @@ fn a_version_of_the_server_that_nobody_agreed_on_is_not_moved_away() {
 }
 
 #[test]
+fn equal_contents_pair_by_the_ends_of_their_paths() {
+    // What lies at the top has an end too.
+    expect(
+        &[("a", "-AA", 1), ("b", "-AA", 2), ("d/a", "A--", 8), ("d/b", "A--", 9)],
+        &["RenameRemote: rename there a to d/a, over 1", "RenameRemote: rename there b to d/b, over 1"],
+    );
+    // A pair with a long end leaves the short one to another pair.
+    expect(
+        &[("p/one/a", "-AA", 1), ("q/a", "-AA", 2), ("r/one/a", "A--", 8), ("w/a", "A--", 9)],
+        &["RenameRemote: rename there p/one/a to r/one/a, over 1", "RenameRemote: rename there q/a to w/a, over 1"],
+    );
+}
+
+#[test]
+fn a_move_that_was_seen_onto_another_version_is_an_edit() {
+    let moved = vec![(path("b"), path("c")), (path("a"), path("b"))];
+    let table = rows(&[("a", "-AA", 1), ("b", "DBB", 5), ("c", "B--", 2)]);
+    let found = lines(&plan(&table, &Context { moved, ..context() }).unwrap());
+    assert!(found.iter().all(|line| !line.contains("rename there a ")), "{found:#?}");
+}
+
+#[test]
+fn files_moved_and_edited_follow_their_inodes_while_they_are_few() {
+    for (count, followed) in [(25, 25), (26, 0)] {
+        let mut table = Rows::new();
+        for number in 0..count {
+            table.insert(path(&format!("old/{number}")), row(['-', 'A', 'A'], number));
+            table.insert(path(&format!("new/{number}x")), row(['B', '-', '-'], number));
+        }
+        let mut context = context();
+        context.totals.files = 1000;
+        let plan = plan(&table, &context).unwrap();
+        let renames = plan.actions().filter(|action| matches!(action, Action::RenameRemote { .. })).count();
+        assert_eq!(renames, followed, "{count}");
+    }
+    // Those that are known by their contents are not counted among them.
+    let mut table = rows(&[("old/edited", "-BB", 99), ("new/edited", "C--", 99)]);
+    for number in 0..30 {
+        table.insert(path(&format!("old/{number}")), row(['-', 'A', 'A'], number));
+        table.insert(path(&format!("new/{number}")), row(['A', '-', '-'], number));
+    }
+    let plan = plan(&table, &context()).unwrap();
+    assert_eq!(plan.actions().filter(|action| matches!(action, Action::RenameRemote { .. })).count(), 31);
+}
+
+#[test]
+fn a_chain_of_renames_happens_as_a_whole_or_not_at_all() {
+    let mut table = rows(&[("a", "-AA", 1), ("b", "ABB", 1), ("p", "-EE", 9), ("p/x", "B--", 2)]);
+    let whole = lines(&plan(&table, &context()).unwrap());
+    let renames = ["RenameRemote: rename there b to p/x, over 1", "RenameRemote: rename there a to b, over 1"];
+    assert!(renames.iter().all(|rename| whole.contains(&(*rename).to_owned())), "{whole:#?}");
+    // Now `p` waits with many other deletions, and keeps its place.
+    for number in 0..30 {
+        table.insert(path(&format!("z{number}")), row(['-', 'F', 'F'], 100 + number));
+    }
+    let plan = plan(&table, &context()).unwrap();
+    assert_eq!(lines(&plan), Vec::<String>::new());
+    let reported: Vec<&str> = plan.reported.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(reported, ["a", "b", "p/x"]);
+}
+
+#[test]
+fn a_rename_goes_straight_where_nothing_is_in_its_way() {
+    expect(
+        &[("p", "D-D", 5), ("p/x", "-A-", 0), ("q", "A-A", 1)],
+        &["Clear: delete here p", "RenameLocal: rename here q to p/x"],
+    );
+    expect(
+        &[("p", "-D-", 0), ("p/x", "A-A", 1), ("q", "-A-", 0)],
+        &["RenameLocal: rename here p/x to q", "Transfer: download p"],
+    );
+}
+
+#[test]
+fn what_was_edited_under_a_temporary_name_is_a_file_like_any_other() {
+    for table in [[(".hcfs-rename-0~a", "-AD", 0), ("c", "A--", 9)], [(".hcfs-rename-0~a", "A-D", 1), ("c", "-A-", 0)]]
+    {
+        let found = lines(&plan_of(&table));
+        assert!(found.iter().all(|line| !line.contains("rename") || line.starts_with("Transfer")), "{found:#?}");
+        assert_eq!(found.len(), 2, "{found:#?}");
+    }
+}
+
+#[test]
+fn what_is_left_alone_says_why() {
+    let by = path("a");
+    let all = [
+        Reason::Blocked,
+        Reason::Unreadable,
+        Reason::AwaitsBaseline,
+        Reason::InTheWay { by },
+        Reason::DiffersThere,
+        Reason::DiffersHere,
+    ];
+    let mut texts: Vec<String> = all.iter().map(ToString::to_string).collect();
+    assert!(texts[3].contains("\"a\""), "{}", texts[3]);
+    texts.sort_unstable();
+    texts.dedup();
+    assert!(texts.len() == all.len() && texts.iter().all(|text| text.len() > 20), "{texts:?}");
+}
+
+#[test]
 fn what_is_open_is_not_settled() {
     let decided = [(path("a"), Resolution::Skip)].into_iter().collect();
     let conflict = plan(&rows(&[("a", "BCA", 1)]), &Context { decided, ..context() }).unwrap();
@@ -532,6 +635,14 @@ fn actions_are_told_by_stable_names() {
         "upload",
     ];
     assert_eq!(kinds, all);
+    // Those that move something say where to, and renames alone have an order.
+    for stage in &plan.stages {
+        assert_eq!(stage.kind.is_ordered(), matches!(stage.kind, StageKind::RenameRemote | StageKind::RenameLocal));
+        for action in &stage.actions {
+            let moves = ["rename_local", "rename_remote", "set_aside"].contains(&action.kind());
+            assert_eq!(action.to().is_some_and(|to| to != action.path()), moves, "{action:?}");
+        }
+    }
 }
 
 #[test]

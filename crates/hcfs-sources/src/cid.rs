@@ -8,7 +8,7 @@
 //! the CID itself.
 
 mod hash;
-mod id;
+pub(crate) mod id;
 mod unixfs;
 pub(crate) mod verify;
 

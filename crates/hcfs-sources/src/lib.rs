@@ -23,6 +23,8 @@ mod kind;
 mod name;
 mod open;
 mod part;
+#[doc(hidden)]
+pub mod raw;
 mod resume;
 mod settings;
 mod signed_url;

@@ -7,7 +7,7 @@
 //! with; the thread has ended when the call returns.
 
 mod base64;
-mod decode;
+pub(crate) mod decode;
 mod failure;
 mod json;
 mod tar;

@@ -6,6 +6,7 @@ mod blobs;
 mod files;
 mod names;
 mod server;
+mod sources;
 mod transport;
 mod wire;
 
@@ -28,6 +29,8 @@ pub const TARGETS: &[Target] = &[
     files::SOCKET,
     names::REL_PATH,
     names::IDS,
+    sources::NAMES,
+    sources::CONTENT,
     server::REQUEST,
     server::UPLOAD,
 ];
