@@ -72,12 +72,22 @@ impl Machine {
         command
     }
 
-    /// Runs `hcfs` to its end.
+    /// Runs `hcfs` to its end. What it was told and what it said is shown with a test that fails, and by `--nocapture`; not
+    /// what has to do with keys.
     ///
     /// # Errors
     /// It does not start.
     pub fn run(&self, arguments: &[&str]) -> std::io::Result<Output> {
-        self.hcfs(arguments).output()
+        let out = self.hcfs(arguments).output()?;
+        if arguments.first().is_some_and(|command| !["init", "key", "up"].contains(command)) {
+            let words = format!("$ hcfs {}\n{}{}", arguments.join(" "), text(&out.stdout), text(&out.stderr));
+            let home = self.home.path().to_string_lossy();
+            print!("{}", words.replace(&*home, "~"));
+            if !out.status.success() {
+                println!("({})", out.status);
+            }
+        }
+        Ok(out)
     }
 
     /// Starts `hcfs` in the background, its output going to a file in the home.
