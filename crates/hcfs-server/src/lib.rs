@@ -2,8 +2,8 @@
 //!
 //! It stores ciphertext and the metadata the protocol gives it, and can decrypt nothing. Plaintext is here only where a
 //! client sends it: names it shares, and the files of the gateway's form of an upload. Layers, from the outside in:
-//! sockets and their deadlines ([`Server`]), routes and the bearer tokens, and two stores: metadata in SQLite, blobs in
-//! files. What a client was told is stored is durable, whenever the process dies:
+//! sockets and their deadlines ([`Server`]), routes and the bearer tokens, and two stores: metadata in SQLite or PostgreSQL,
+//! blobs in files or in S3 ([`Storage`]). What a client was told is stored is durable, whenever the process dies:
 //!
 //! - a blob is durable in its place before a row points to it, and removed some time after the last row is gone;
 //! - a request that changes something is one transaction; its answer leaves after the commit;
