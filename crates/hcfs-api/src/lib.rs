@@ -12,6 +12,7 @@ mod exit;
 mod folder;
 mod operation;
 mod paths;
+pub mod quantity;
 mod recovery;
 pub mod routes;
 mod source;

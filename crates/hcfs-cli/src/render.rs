@@ -20,10 +20,11 @@ use std::fmt::Write as _;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+pub use hcfs_api::quantity::{ago, bytes, count, many, rate, span};
 pub use list::{conflicts, event, folders, hold_asked, hold_question, holds, problems, remote_file};
 pub use live::{live, phase};
 pub use plan::plan;
-pub use quantity::{ago, bytes, count, many, moment, rate, span};
+pub use quantity::moment;
 pub use recovery::{explanation, history, restored, trash};
 pub use source::{ran, source, source_lines, sources};
 pub use status::status;
