@@ -11,6 +11,7 @@ mod event;
 mod exit;
 mod folder;
 mod operation;
+mod page;
 mod paths;
 pub mod quantity;
 mod recovery;
@@ -29,6 +30,7 @@ pub use operation::{
     Account, AddFolder, Done, MoveRequest, Plan, PlannedAction, PlannedConflict, PlannedHold, RemoteFile, Reported,
     Resolution, ResolveRequest, SettleHoldRequest, SyncReply, UnlockRequest,
 };
+pub use page::{Limits, PageLink};
 pub use paths::{Paths, PathsError};
 pub use recovery::{Emptied, Explanation, History, LocalVersion, RemoteVersion, Restored, TrashedFile, Version};
 pub use source::{

@@ -20,6 +20,12 @@ pub const LOCK: &str = "/v1/lock";
 pub const RELOAD: &str = "/v1/reload";
 /// `GET`: [`crate::Account`].
 pub const ACCOUNT: &str = "/v1/account";
+/// `GET`: [`crate::Limits`]; `POST`: [`crate::Limits`], which then hold and stand in the configuration.
+pub const LIMITS: &str = "/v1/limits";
+/// `POST`: [`crate::PageLink`]; the page listens from then on, if it did not yet.
+pub const PAGE: &str = "/v1/page";
+/// `GET`: numbers for Prometheus, in the OpenMetrics text format.
+pub const METRICS: &str = "/v1/metrics";
 
 /// `GET`: [`crate::Page`] of [`crate::Source`]; `POST`: [`crate::AddSource`].
 pub const SOURCES: &str = "/v1/sources";
@@ -106,6 +112,12 @@ pub fn hold(label: &str, id: u64) -> String {
 #[must_use]
 pub fn log(label: &str, after: u64, limit: usize) -> String {
     format!("{}/log?after={after}&limit={limit}", folder(label))
+}
+
+/// `GET`: [`crate::Page`] of the newest `limit` [`crate::LogEvent`]s, the oldest of them first.
+#[must_use]
+pub fn recent_log(label: &str, limit: usize) -> String {
+    format!("{}/log?newest={limit}", folder(label))
 }
 
 /// `GET`: [`crate::Page`] of [`crate::TrashedFile`], the oldest first.

@@ -364,6 +364,17 @@ fn sources() {
 }
 
 #[test]
+fn the_page_and_the_limits() {
+    let link = PageLink { schema: SCHEMA, url: "http://127.0.0.1:1/open/secret".into(), expires_at: 9 };
+    is_written(&link, json!({"schema": 1, "url": "http://127.0.0.1:1/open/secret", "expires_at": 9}));
+    assert!(!format!("{link:?}").contains("secret"));
+    is_written(
+        &Limits { schema: SCHEMA, upload: 1, download: 2, transfers: 3 },
+        json!({"schema": 1, "upload": 1, "download": 2, "transfers": 3}),
+    );
+}
+
+#[test]
 fn errors() {
     is_written(
         &ErrorBody { error: ApiError::new(ErrorCode::Busy, "m", "h") },

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use hcfs_api::{FolderMode, Paths, Resolution};
 use hcfs_model::{AccountAddress, FolderLabel};
 
-pub use edit::{FolderEntry, add_folder, create, remove_folder, set_unlock};
+pub use edit::{FolderEntry, add_folder, create, remove_folder, set_limits, set_unlock};
 pub use edit_source::{add_source, read_spec, remove_source};
 pub use error::ConfigError;
 pub use source::{Service, SourceConfig};
@@ -60,6 +60,17 @@ pub struct Config {
     pub sources: BTreeMap<String, SourceConfig>,
     /// What the daemon may use.
     pub limits: Limits,
+    /// The page on loopback.
+    pub page: PageConfig,
+}
+
+/// The page on loopback. It takes effect when the daemon starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PageConfig {
+    /// Whether it listens from the start, instead of from the first `hcfs ui`.
+    pub enabled: bool,
+    /// Its port; 0 for one that is free.
+    pub port: u16,
 }
 
 /// Where the folders are kept.
@@ -144,6 +155,7 @@ impl Config {
             folders: BTreeMap::new(),
             sources: BTreeMap::new(),
             limits: Limits { upload: 0, download: 0, transfers: 8 },
+            page: PageConfig::default(),
         }
     }
 
@@ -183,6 +195,11 @@ impl Config {
             config.limits.download = limits.text("download", value::rate)?.unwrap_or(config.limits.download);
             config.limits.transfers = limits.number("transfers", TRANSFERS)?.unwrap_or(config.limits.transfers);
             limits.finish()?;
+        }
+        if let Some(mut page) = top.section("page")? {
+            config.page.enabled = page.flag("enabled")?.unwrap_or(config.page.enabled);
+            config.page.port = page.number("port", PORT)?.unwrap_or(config.page.port);
+            page.finish()?;
         }
         for folder in top.sections("folder")? {
             config.read_folder(folder, paths)?;
@@ -302,7 +319,7 @@ impl Config {
         Ok(())
     }
 
-    /// Applies `HCFS_DEVICE`, `HCFS_SERVER_*`, `HCFS_UNLOCK_WITH` and `HCFS_LIMITS_*`. An empty variable is no variable.
+    /// Applies `HCFS_DEVICE`, `HCFS_SERVER_*`, `HCFS_UNLOCK_WITH`, `HCFS_PAGE_*` and `HCFS_LIMITS_*`. An empty variable is no variable.
     fn override_from(&mut self, env: &Environment) -> Result<(), ConfigError> {
         let own = Overrides(env);
         own.set("HCFS_DEVICE", value::device, |device| self.device = device)?;
@@ -311,14 +328,17 @@ impl Config {
         own.set("HCFS_SERVER_TOKEN", value::token, |token| self.server.token = Some(token))?;
         own.set("HCFS_SERVER_POLL_SECONDS", |text| within(text, &POLL), |seconds| self.server.poll_seconds = seconds)?;
         own.set("HCFS_UNLOCK_WITH", value::unlock, |unlock| self.unlock = unlock)?;
+        own.set("HCFS_PAGE_ENABLED", flag, |enabled| self.page.enabled = enabled)?;
+        own.set("HCFS_PAGE_PORT", |text| within(text, &PORT), |port| self.page.port = port)?;
         own.set("HCFS_LIMITS_UPLOAD", value::rate, |rate| self.limits.upload = rate)?;
         own.set("HCFS_LIMITS_DOWNLOAD", value::rate, |rate| self.limits.download = rate)?;
         own.set("HCFS_LIMITS_TRANSFERS", |text| within(text, &TRANSFERS), |transfers| self.limits.transfers = transfers)
     }
 }
 
-const TRANSFERS: std::ops::Range<u64> = 1..65;
+const TRANSFERS: std::ops::Range<u64> = 1..hcfs_api::Limits::TRANSFERS_MAX + 1;
 const POLL: std::ops::Range<u64> = 1..86_401;
+const PORT: std::ops::Range<u64> = 0..65_536;
 const TRASH_DAYS: std::ops::Range<u64> = 0..36_501;
 /// Bytes the trash keeps at most by default.
 const TRASH_SIZE: u64 = 10 << 30;
@@ -337,6 +357,10 @@ impl Overrides<'_> {
         let value = text.to_str().ok_or_else(not_text).and_then(read);
         value.map(set).map_err(|Wrong { message, hint }| ConfigError::Variable { variable, message, hint })
     }
+}
+
+fn flag(text: &str) -> Result<bool, Wrong> {
+    text.parse().map_err(|_| Wrong::new(format!("is \"{text}\""), "give true or false"))
 }
 
 fn within<T: TryFrom<u64>>(text: &str, bounds: &std::ops::Range<u64>) -> Result<T, Wrong> {

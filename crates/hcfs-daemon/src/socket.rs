@@ -13,6 +13,7 @@ mod content;
 mod events;
 mod folders;
 mod guard;
+mod limits;
 mod recovery;
 mod sources;
 
@@ -136,6 +137,7 @@ pub(crate) fn routes(served: Served) -> Router {
         .route("/v1/unlock", post(unlock))
         .route("/v1/lock", post(lock))
         .route("/v1/reload", post(reload))
+        .route("/v1/limits", get(limits::show).post(limits::set))
         .route("/v1/folders", get(list).post(folders::add))
         .nest("/v1/folders/{label}", folders::routes())
         .route("/v1/sources", get(sources::list).post(sources::add))

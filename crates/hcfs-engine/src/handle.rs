@@ -123,6 +123,10 @@ pub(crate) enum Command {
         limit: usize,
         reply: oneshot::Sender<LogPage>,
     },
+    RecentLog {
+        limit: usize,
+        reply: oneshot::Sender<LogPage>,
+    },
     Trash(oneshot::Sender<Result<Vec<Trashed>, CommandError>>),
     RestoreTrashed {
         id: String,
@@ -276,6 +280,14 @@ impl FolderHandle {
     /// [`CommandError::Stopped`].
     pub async fn log(&self, since: u64, limit: usize) -> Result<LogPage, CommandError> {
         self.ask(|reply| Command::Log { since, limit, reply }).await
+    }
+
+    /// The newest `limit` lines of the log, the oldest of them first.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`].
+    pub async fn recent_log(&self, limit: usize) -> Result<LogPage, CommandError> {
+        self.ask(|reply| Command::RecentLog { limit, reply }).await
     }
 
     /// What lies in the trash, the oldest first. Answered at once, also while files are in flight, as are the other

@@ -46,6 +46,12 @@ impl Session {
         }
     }
 
+    /// The end of the log, oldest first.
+    pub(crate) fn recent_log(&self, limit: usize) -> Vec<Event> {
+        let last = self.store.last_event().unwrap_or_default();
+        self.log_page(last.saturating_sub(limit as u64), limit)
+    }
+
     /// A part of the log, oldest first.
     pub(crate) fn log_page(&self, since: u64, limit: usize) -> Vec<Event> {
         let limit = u32::try_from(limit).unwrap_or(hcfs_state::MAX_PAGE);

@@ -388,6 +388,9 @@ impl Session {
             Some(Command::Log { since, limit, reply }) => {
                 let _ = reply.send(self.log_page(since, limit));
             }
+            Some(Command::RecentLog { limit, reply }) => {
+                let _ = reply.send(self.recent_log(limit));
+            }
             Some(Command::Conflicts(reply)) => {
                 let _ = reply.send(self.open_conflicts());
             }

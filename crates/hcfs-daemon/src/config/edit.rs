@@ -16,7 +16,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Wrong};
-use super::{Config, FolderConfig, read_text};
+use super::{Config, FolderConfig, Limits, read_text};
 use crate::secret::{SecretPlace, Unlock};
 
 /// A folder as it is added.
@@ -150,6 +150,46 @@ pub fn set_unlock(paths: &Paths, unlock: &Unlock) -> Result<(), ConfigError> {
         None => format!("{text}\n[unlock]\nwith = {value}\n"),
     };
     write_checked(paths, &text, &wanted)
+}
+
+/// Says what the daemon may use from now on.
+///
+/// # Errors
+/// The file cannot be read, understood or written.
+pub fn set_limits(paths: &Paths, limits: Limits) -> Result<(), ConfigError> {
+    let mut text = read_text(&paths.config)?.unwrap_or_default();
+    let before = Config::parse(&paths.config, &text, paths)?;
+    let values = [
+        ("upload", quoted(&limits.upload.to_string()), limits.upload != before.limits.upload),
+        ("download", quoted(&limits.download.to_string()), limits.download != before.limits.download),
+        ("transfers", limits.transfers.to_string(), limits.transfers != before.limits.transfers),
+    ];
+    // Each new key lands above the one before.
+    for (key, value, _) in values.iter().rev().filter(|(_, _, changes)| *changes) {
+        text = with_limit(&text, key, value);
+    }
+    write_checked(paths, &text, &Config { limits, ..before })
+}
+
+/// The text with one key of `[limits]` set: in its place, under the section's header, or in a section at the end.
+fn with_limit(text: &str, key: &str, value: &str) -> String {
+    let top = DeTable::parse(text).ok();
+    let section = top.as_ref().and_then(|top| top.get_ref().get("limits"));
+    if let Some(place) = section.and_then(|section| Some(section.get_ref().get(key)?.span())) {
+        return format!("{}{value}{}", &text[..place.start], &text[place.end..]);
+    }
+    match section {
+        Some(section) => {
+            let start = section.span().start;
+            let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at + 1);
+            let gap = if text[..line_end].ends_with('\n') { "" } else { "\n" };
+            format!("{}{gap}{key} = {value}\n{}", &text[..line_end], &text[line_end..])
+        }
+        None => {
+            let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+            format!("{text}{gap}\n[limits]\n{key} = {value}\n")
+        }
+    }
 }
 
 /// The bytes from the header of the `[[list]]` whose `key` is `name` to the end of the line its last value stands on.

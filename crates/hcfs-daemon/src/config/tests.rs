@@ -151,6 +151,7 @@ const WRONG: &[(&str, usize, usize, &str, &str, &str)] = &[
     ),
     ("[limits]\nupload = \"fast\"", 2, 10, "limits.upload", "not a rate", "10MB/s"),
     ("[limits]\ntransfers = 0", 2, 13, "limits.transfers", "out of bounds", "1 to 64"),
+    ("[page]\nport = 65536", 2, 8, "page.port", "out of bounds", "0 to 65535"),
     ("[limits]\ntransfers = 2.5", 2, 13, "limits.transfers", "number with a point", "whole number"),
     ("device = \"ü\"\ndevice = \"b\"", 2, 1, "", "duplicate", ""),
     ("# ü\n  device = \"\"", 2, 12, "device", "is empty", "short name"),
@@ -192,6 +193,8 @@ fn the_environment_comes_before_the_file() {
         ("HCFS_UNLOCK_WITH", "prompt"),
         ("HCFS_LIMITS_UPLOAD", "1KB"),
         ("HCFS_LIMITS_TRANSFERS", "9"),
+        ("HCFS_PAGE_ENABLED", "true"),
+        ("HCFS_PAGE_PORT", "7001"),
         ("HCFS_SERVER_ACCOUNT", ""),
     ]);
     let config = Config::load(&paths, &vars).unwrap();
@@ -202,6 +205,7 @@ fn the_environment_comes_before_the_file() {
     assert!(config.server.account.is_some(), "an empty variable is none");
     assert_eq!(config.unlock, Unlock::Prompt);
     assert_eq!(config.limits, Limits { upload: 1000, download: 0, transfers: 9 });
+    assert_eq!(config.page, PageConfig { enabled: true, port: 7001 });
 }
 
 #[test]
@@ -303,6 +307,29 @@ mod editing {
         assert_eq!(left, "# mine\ndevice = \"d\" # laptop\n\n\n# the second\n\n[limits]\ntransfers = 2\n");
         let error = remove_folder(&paths, &FolderLabel::new("b").unwrap()).unwrap_err();
         assert_eq!(error.code(), hcfs_api::ErrorCode::NoFolder);
+    }
+
+    #[test]
+    fn limits_are_set_in_their_place_under_their_header_or_at_the_end() {
+        let limits = Limits { upload: 1_000_000, download: 0, transfers: 3 };
+        let cases = [
+            ("device = \"d\"", "device = \"d\"\n\n[limits]\nupload = \"1000000\"\ntransfers = 3\n"),
+            (
+                "[limits] # mine\ndownload = \"5\" # slow\n[unlock]\nwith = \"prompt\"\n",
+                "[limits] # mine\nupload = \"1000000\"\ntransfers = 3\ndownload = \"0\" # slow\n[unlock]\nwith = \"prompt\"\n",
+            ),
+            ("[limits]\nupload = \"1MB/s\"\ntransfers = 3", "[limits]\nupload = \"1MB/s\"\ntransfers = 3"),
+        ];
+        for (before, after) in cases {
+            let (_dir, paths) = with_file(before);
+            set_limits(&paths, limits).unwrap();
+            assert_eq!(std::fs::read_to_string(&paths.config).unwrap(), after);
+            assert_eq!(Config::load(&paths, &env(&[])).unwrap().limits, limits);
+        }
+        let (_dir, paths) = with_file("limits = { transfers = 2 }\n");
+        set_limits(&paths, Limits { upload: 0, download: 0, transfers: 9 }).unwrap();
+        assert_eq!(std::fs::read_to_string(&paths.config).unwrap(), "limits = { transfers = 9 }\n");
+        assert!(matches!(set_limits(&paths, limits), Err(ConfigError::NotEditable(_))));
     }
 
     #[test]

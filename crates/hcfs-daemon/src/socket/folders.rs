@@ -145,9 +145,27 @@ async fn holds(State(served): State<Served>, Path(folder): Path<String>, Params(
     Ok(Json(part.of(&all, |hold| hold.id, view::hold)).into_response())
 }
 
-async fn log(State(served): State<Served>, Path(folder): Path<String>, Params(part): Params<Part>) -> Answer {
+/// Which part of the log: one after an event, or its end.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogPart {
+    after: Option<u64>,
+    limit: Option<usize>,
+    newest: Option<usize>,
+}
+
+async fn log(State(served): State<Served>, Path(folder): Path<String>, Params(part): Params<LogPart>) -> Answer {
     let label = label(&folder)?;
     let handle = served.supervisor.running(&label).await?;
+    if let Some(newest) = part.newest {
+        if part.after.is_some() || part.limit.is_some() {
+            return Err(Failure::bad_request("`newest` stands alone", "leave out `after` and `limit`"));
+        }
+        let events = handle.recent_log(newest.clamp(1, Page::<()>::MAX)).await.map_err(refused)?;
+        let items: Vec<LogEvent> = events.iter().map(|event| view::event(&label, event)).collect();
+        return Ok(Json(Page { schema: SCHEMA, items, next: None }).into_response());
+    }
+    let part = Part { after: part.after.unwrap_or(0), limit: part.limit };
     // One more than asked for tells whether there is a next part.
     let events = handle.log(part.after, part.limit() + 1).await.map_err(refused)?;
     let page: Page<LogEvent> = part.of(&events, |event| event.id, |event| view::event(&label, event));

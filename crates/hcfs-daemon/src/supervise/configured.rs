@@ -36,6 +36,26 @@ impl Supervisor {
         Ok(())
     }
 
+    /// What the daemon may use.
+    pub(crate) fn limits(&self) -> api::Limits {
+        let limits = self.config().limits;
+        api::Limits {
+            schema: api::SCHEMA,
+            upload: limits.upload,
+            download: limits.download,
+            transfers: limits.transfers as u64,
+        }
+    }
+
+    /// Writes other limits into the configuration; they hold at once.
+    pub(crate) async fn set_limits(self: &Arc<Self>, limits: config::Limits) -> Result<(), DaemonError> {
+        let mut changing = self.changing.lock().await;
+        let paths = self.parts.paths.clone();
+        let written = tokio::task::spawn_blocking(move || config::set_limits(&paths, limits)).await;
+        written.map_err(|_| fault("changing the configuration failed"))??;
+        self.reload_locked(&mut changing).await
+    }
+
     /// Adds a source to the configuration and starts it.
     pub(crate) async fn add_source(self: &Arc<Self>, added: api::AddSource) -> Result<(), DaemonError> {
         let mut changing = self.changing.lock().await;
