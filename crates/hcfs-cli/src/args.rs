@@ -31,7 +31,7 @@ pub use server::{
 pub use socket::{
     AddedFolder, AnsweredHold, CatOptions, ConflictCommand, ConflictsOptions, FolderCommand, GetOptions, HoldCommand,
     HoldsOptions, Labels, LogOptions, LsOptions, MvOptions, ProblemsOptions, PutOptions, ResolvedConflict, RmOptions,
-    ScannedFolders, SocketCommand, StatusOptions, SyncOptions, WaitOptions,
+    ScannedFolders, SocketCommand, StatusOptions, SyncOptions, UiOptions, WaitOptions,
 };
 pub use source::{AddedSource, FetchOptions, NamedSource, RanSource, ServiceOptions, SourceCommand};
 pub use storage::{CheckOptions, GcOptions, PublishOptions, StorageOptions};

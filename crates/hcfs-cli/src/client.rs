@@ -56,6 +56,10 @@ impl Client {
         Self { at_hand: Duration::from_millis(10), ..Self::new(socket) }
     }
 
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// The answer of a `GET`.
     pub(crate) async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, CliError> {
         let request = head(Method::GET, route, Full::default())?;

@@ -6,6 +6,7 @@ mod log;
 mod recovery;
 mod sources;
 mod state;
+mod ui;
 mod wrong;
 
 #[cfg(test)]
@@ -99,6 +100,7 @@ impl Session<'_> {
             SocketCommand::Put(options) => self.put(options).await,
             SocketCommand::Rm(options) => self.rm(options).await,
             SocketCommand::Mv(options) => self.mv(options).await,
+            SocketCommand::Ui(options) => self.ui(options).await,
             SocketCommand::Unlock => self.unlock().await,
         }
     }

@@ -6,6 +6,8 @@
 mod scripted;
 
 use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,6 +32,9 @@ pub(crate) enum Question {
 /// Answers a question; blocks.
 pub(crate) type Answering = Arc<dyn Fn(&Question) -> io::Result<Zeroizing<String>> + Send + Sync>;
 
+/// Opens a file in the user's browser.
+pub(crate) type Browser = Arc<dyn Fn(&Path) -> io::Result<()> + Send + Sync>;
+
 /// How wide a stream is that is shown to a person.
 #[derive(Debug, Clone, Copy)]
 enum Shown {
@@ -53,6 +58,7 @@ pub struct Terminal {
     answering: Answering,
     now: Arc<dyn Fn() -> UnixMillis + Send + Sync>,
     zone: TimeZone,
+    browser: Option<Browser>,
 }
 
 impl Terminal {
@@ -71,7 +77,13 @@ impl Terminal {
             answering: Arc::new(answer),
             now: Arc::new(now),
             zone: TimeZone::system(),
+            browser: set("WAYLAND_DISPLAY").or_else(|| set("DISPLAY")).map(|_| -> Browser { Arc::new(browse) }),
         }
+    }
+
+    /// What opens a file in the user's browser, where there is a desktop.
+    pub(crate) fn browser(&self) -> Option<Browser> {
+        self.browser.clone()
     }
 
     /// How wide stdout is and whether it may be colored; a stream that no person sees is neither cut nor colored.
@@ -186,6 +198,12 @@ fn look(shown: Shown, size: impl Fn() -> rustix::io::Result<Winsize>, color: boo
         #[cfg(test)]
         Shown::Columns(columns) => Look { width: Some(columns), color },
     }
+}
+
+/// Does not wait: some browsers stay until they are closed.
+fn browse(file: &Path) -> io::Result<()> {
+    let mut command = Command::new("xdg-open");
+    command.arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(drop)
 }
 
 fn now() -> UnixMillis {

@@ -17,6 +17,7 @@ use crate::config::{Config, Environment};
 use crate::error::DaemonError;
 use crate::identity::{self, IdentityError};
 use crate::notify;
+use crate::page::PageDoor;
 use crate::place::{Lock, PlaceError, harden, private_dir};
 use crate::socket::{self, Bound, Served};
 use crate::supervise::{Connect, EmbeddedServer, OverHttp, Parts, Supervisor};
@@ -119,7 +120,14 @@ impl Daemon {
         };
         let supervisor = Supervisor::new(parts, config);
         let stopping = CancellationToken::new();
-        let served = Served { supervisor: supervisor.clone(), stopping: stopping.clone() };
+        let page = Arc::new(PageDoor::default());
+        let served = Served { supervisor: supervisor.clone(), page, stopping: stopping.clone() };
+        if supervisor.config().page.enabled
+            && let Err(error) = served.page.open(&served).await
+        {
+            // The folders are what the daemon is for.
+            tracing::error!(hint = error.hint, "the page does not listen: {error}");
+        }
         let serving = tokio::spawn(socket::serve(bound, served));
         let running = RunningDaemon { supervisor, stopping, serving, following: None, signals, _lock: lock };
         running.begin(opened, on_locked).await

@@ -8,7 +8,7 @@
 //! Invariants: one daemon for a state directory and for a socket; while the keys are closed no folder runs; a secret
 //! comes from a prompt, a file, the keyring, the environment or the service manager, never from an argument, and goes into no log.
 //!
-//! Deliberately absent: decisions about files (the engine's), the page, and metrics.
+//! Deliberately absent: decisions about files (the engine's), and what the page shows (its own crate's).
 
 mod ask;
 pub mod config;
@@ -16,7 +16,9 @@ mod daemon;
 mod error;
 pub mod identity;
 mod keyring;
+mod metrics;
 mod notify;
+mod page;
 mod place;
 mod rates;
 pub mod secret;

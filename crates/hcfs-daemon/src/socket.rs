@@ -23,6 +23,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::Uri;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -40,7 +41,10 @@ use zeroize::Zeroizing;
 use self::answer::{Answer, BODY_MAX, Failure, Json, done};
 pub(crate) use self::bind::Bound;
 pub(crate) use self::content::sweep_incoming;
-use self::guard::{Once, Peer};
+use self::guard::Once;
+pub(crate) use self::guard::Peer;
+use crate::metrics;
+use crate::page::PageDoor;
 use crate::supervise::Supervisor;
 
 /// Connections at once.
@@ -56,6 +60,7 @@ const LINGER: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Served {
     pub(crate) supervisor: Arc<Supervisor>,
+    pub(crate) page: Arc<PageDoor>,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -137,6 +142,8 @@ pub(crate) fn routes(served: Served) -> Router {
         .route("/v1/unlock", post(unlock))
         .route("/v1/lock", post(lock))
         .route("/v1/reload", post(reload))
+        .route("/v1/page", post(page))
+        .route("/v1/metrics", get(numbers))
         .route("/v1/limits", get(limits::show).post(limits::set))
         .route("/v1/folders", get(list).post(folders::add))
         .nest("/v1/folders/{label}", folders::routes())
@@ -175,6 +182,14 @@ async fn lock(State(served): State<Served>) -> Answer {
 async fn reload(State(served): State<Served>) -> Answer {
     served.supervisor.reload().await?;
     done()
+}
+
+async fn page(State(served): State<Served>) -> Answer {
+    Ok(Json(served.page.link(&served).await?).into_response())
+}
+
+async fn numbers(State(served): State<Served>) -> Response {
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&served.supervisor.status())).into_response()
 }
 
 async fn no_route(uri: Uri) -> Failure {

@@ -73,6 +73,9 @@ pub enum SocketCommand {
     /// Rename a file on the server
     #[command(after_help = "Example:\n  hcfs mv letters/a.txt archive/a.txt")]
     Mv(MvOptions),
+    /// Open the page of this machine's daemon in a browser, through a link that works once
+    #[command(after_help = "Examples:\n  hcfs ui\n  hcfs ui --print")]
+    Ui(UiOptions),
     /// Give a locked daemon the password of the recovery phrase; it is asked for, or read from stdin
     #[command(after_help = "Example:\n  hcfs unlock")]
     Unlock,
@@ -84,6 +87,14 @@ impl SocketCommand {
     pub fn brings_its_own_daemon(&self) -> bool {
         matches!(self, Self::Sync(_))
     }
+}
+
+/// `hcfs ui`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct UiOptions {
+    /// Print the link, and open no browser
+    #[arg(long)]
+    pub print: bool,
 }
 
 /// `hcfs sync`.

@@ -137,6 +137,8 @@ fn commands_for_what_is_wrong_and_for_files() {
         ),
         ("rm a b", SocketCommand::Rm(RmOptions { paths: vec![path("a"), path("b")], label: None })),
         ("mv a b", SocketCommand::Mv(MvOptions { from: path("a"), to: path("b"), label: None })),
+        ("ui", SocketCommand::Ui(UiOptions::default())),
+        ("ui --print", SocketCommand::Ui(UiOptions { print: true })),
         ("unlock", SocketCommand::Unlock),
     ];
     is_read(table);
@@ -445,7 +447,7 @@ fn commands_of_later_are_not_offered_and_no_option_takes_a_secret() {
             assert!(!["password", "mnemonic", "token", "phrase", "secret"].contains(&name), "{path} --{name}");
         }
     });
-    for later in ["ui", "doctor", "search", "service", "completions", "man"] {
+    for later in ["doctor", "search", "service", "completions", "man"] {
         assert!(!names.contains(&format!("hcfs {later}")), "{later}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -102,8 +103,15 @@ impl Terminal {
             }),
             now: Arc::new(move || now.load(Ordering::Relaxed)),
             zone: TimeZone::UTC,
+            browser: None,
         };
         (terminal, screen)
+    }
+
+    /// The same on a desktop whose browser opens files so.
+    pub(crate) fn browsing(mut self, browser: impl Fn(&Path) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        self.browser = Some(Arc::new(browser));
+        self
     }
 
     /// The same with a person in front of it.

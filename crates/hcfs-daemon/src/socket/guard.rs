@@ -16,8 +16,8 @@ use super::answer::Failure;
 
 /// The process at the other end, as the system tells.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer {
-    pub(super) uid: u32,
+pub(crate) struct Peer {
+    pub(crate) uid: u32,
 }
 
 /// The same user, or root.

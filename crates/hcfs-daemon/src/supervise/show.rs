@@ -47,6 +47,11 @@ impl Supervisor {
         }
     }
 
+    /// The clock's time.
+    pub(crate) fn now(&self) -> api::UnixMillis {
+        crate::view::millis(self.parts.clock.now())
+    }
+
     /// Every configured folder, in label order.
     pub(crate) fn folders(&self) -> Vec<api::Folder> {
         let now = Instant::now();

@@ -279,6 +279,41 @@ async fn folders_are_listed() {
 }
 
 #[tokio::test]
+async fn a_link_to_the_page_is_printed_and_opened_without_standing_in_an_argument() {
+    let url = "http://127.0.0.1:7001/ab/open?once=cd";
+    let link = hcfs_api::PageLink { schema: hcfs_api::SCHEMA, url: url.into(), expires_at: 120_000 };
+    let daemon = Daemon::start();
+    let daemon = ["ui", "ui --print", "ui --json", "ui"]
+        .iter()
+        .fold(daemon, |daemon, _| daemon.on("POST /v1/page", Reply::json(&link)));
+    let (seen, opened) = std::sync::mpsc::channel();
+    let (terminal, screen) = Terminal::scripted();
+    let terminal = terminal.browsing(move |file| {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(file)?.permissions());
+        seen.send((file.to_owned(), std::fs::read_to_string(file)?, mode & 0o777)).unwrap();
+        Ok(())
+    });
+    assert_eq!(hcfs_at(&daemon.socket(), &["ui"], terminal).await, ExitCode::Done);
+    let (file, text, mode) = opened.try_recv().unwrap();
+    assert!(text.contains(&format!("0; url={url}\"")) && !file.to_str().unwrap().contains("cd"), "{text}");
+    assert_eq!((mode, file.parent()), (0o600, daemon.socket().parent()));
+    assert_eq!(screen.take_out(), format!("{url}\n"));
+    assert_eq!(screen.take_err(), "opened in the browser; the link works once, for 2 min\n");
+
+    let (terminal, screen) = Terminal::scripted();
+    let terminal = terminal.browsing(|_| panic!("only printed"));
+    assert_eq!(hcfs_at(&daemon.socket(), &["ui", "--print"], terminal).await, ExitCode::Done);
+    assert_eq!(screen.take_out(), format!("{url}\n"));
+    let outcome = hcfs(&daemon.socket(), &["ui", "--json"]).await;
+    assert_eq!(outcome.json()["url"], url);
+
+    let (terminal, screen) = Terminal::scripted();
+    let terminal = terminal.browsing(|_| Err(std::io::Error::other("none")));
+    assert_eq!(hcfs_at(&daemon.socket(), &["ui"], terminal).await, ExitCode::Done);
+    assert!(screen.take_err().starts_with("no browser opened it (none); the link works once"));
+}
+
+#[tokio::test]
 async fn a_password_goes_to_the_daemon_and_nowhere_else() {
     let daemon = Daemon::start()
         .on("POST /v1/unlock", Reply::done())
