@@ -1,6 +1,7 @@
 //! What a form of the page does: one request to the socket, then back to where the form stood.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
@@ -15,9 +16,12 @@ use tokio::time::Instant;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::gate::{Notice, Session};
-use crate::serve::Site;
+use crate::serve::{BODY_MAX, Site};
 use crate::socket::Socket;
 use crate::view::{View, alone};
+
+/// How long a form may take to arrive.
+const BODY: Duration = Duration::from_secs(10);
 
 /// The fields of a form that carries its session's token: there is no other way to them.
 pub(crate) struct Form {
@@ -40,9 +44,17 @@ impl FromRequest<Arc<Site>> for Form {
         if !is_form {
             return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "It is no form of this page."));
         }
-        let body = Bytes::from_request(request, site)
-            .await
-            .map_err(|_| refused(StatusCode::PAYLOAD_TOO_LARGE, "It is larger than any form of this page."))?;
+        let too_large = || refused(StatusCode::PAYLOAD_TOO_LARGE, "It is larger than any form of this page.");
+        let length =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if length.is_some_and(|length: usize| length > BODY_MAX) {
+            return Err(too_large());
+        }
+        let body = match tokio::time::timeout(BODY, Bytes::from_request(request, site)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(_)) => return Err(too_large()),
+            Err(_) => return Err(refused(StatusCode::REQUEST_TIMEOUT, "It did not arrive in time.")),
+        };
         let fields: Vec<(String, Zeroizing<String>)> = form_urlencoded::parse(&body)
             .map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned())))
             .collect();

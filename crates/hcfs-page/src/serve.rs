@@ -36,7 +36,7 @@ const HEAD: Duration = Duration::from_secs(10);
 /// The largest head of a request, in bytes.
 const HEAD_MAX: usize = 16 * 1024;
 /// The largest body of a request, in bytes: a form with a path and a password.
-const BODY_MAX: usize = 16 * 1024;
+pub(crate) const BODY_MAX: usize = 16 * 1024;
 /// How long open answers may go on when the page ends.
 const LINGER: Duration = Duration::from_secs(2);
 
