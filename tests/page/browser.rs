@@ -193,11 +193,14 @@ impl Browser {
         panic!("the keyboard does not reach {css}");
     }
 
-    /// What the browser complained about: scripts that failed, and what the policy stopped.
+    /// What the browser complained about: scripts that failed, and what the policy stopped. An answer that refuses is
+    /// none of it.
     pub fn complaints(&self) -> Vec<String> {
         let entries = self.command("se/log", &json!({"type": "browser"}));
         let entries = entries.as_array().cloned().unwrap_or_default();
-        entries.iter().filter(|entry| entry["level"] == "SEVERE").map(|entry| entry["message"].to_string()).collect()
+        let severe = entries.iter().filter(|entry| entry["level"] == "SEVERE");
+        let messages = severe.map(|entry| entry["message"].to_string());
+        messages.filter(|message| !message.contains("the server responded with a status of 40")).collect()
     }
 
     /// Writes a picture of the whole page into the directory of `HCFS_PAGE_PICTURES`, if there is one.

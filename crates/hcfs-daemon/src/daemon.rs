@@ -120,10 +120,11 @@ impl Daemon {
         };
         let supervisor = Supervisor::new(parts, config);
         let stopping = CancellationToken::new();
-        let page = Arc::new(PageDoor::default());
-        let served = Served { supervisor: supervisor.clone(), page, stopping: stopping.clone() };
+        let mut served = Served { supervisor: supervisor.clone(), page: None, stopping: stopping.clone() };
+        let page = Arc::new(PageDoor::new(&served));
+        served.page = Some(page.clone());
         if supervisor.config().page.enabled
-            && let Err(error) = served.page.open(&served).await
+            && let Err(error) = page.open().await
         {
             // The folders are what the daemon is for.
             tracing::error!(hint = error.hint, "the page does not listen: {error}");

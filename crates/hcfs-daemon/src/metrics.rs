@@ -186,6 +186,9 @@ impl Out<'_, '_> {
     ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, unit, kind)?;
         for (labels, number) in samples {
+            if labels.is_empty() {
+                return metric(number).encode(family);
+            }
             metric(number).encode(family.encode_family(&labels)?)?;
         }
         Ok(())

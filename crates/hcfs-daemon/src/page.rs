@@ -3,41 +3,58 @@
 use axum::Extension;
 use hcfs_api as api;
 use hcfs_api::{ApiError, ErrorCode};
-use hcfs_page::{Page, PageError, Socket};
+use hcfs_page::{Page, PageError, Socket, Throughput};
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::socket::{Peer, Served, routes};
 
-/// The page of one daemon. It listens from when it is first needed until the daemon ends.
-#[derive(Default)]
-pub(crate) struct PageDoor(Mutex<Option<Page>>);
+/// The page of one daemon. It listens from when it is first needed until the daemon ends; what it draws of the past is
+/// noted from the daemon's start.
+pub(crate) struct PageDoor {
+    socket: Socket,
+    throughput: Throughput,
+    port: u16,
+    stopping: CancellationToken,
+    page: Mutex<Option<Page>>,
+}
 
 impl PageDoor {
+    /// Over the routes of a socket that itself has no page.
+    pub(crate) fn new(served: &Served) -> Self {
+        // The page asks the socket's own routes, as a process of the same user would.
+        let peer = Peer { uid: rustix::process::geteuid().as_raw() };
+        let socket = Socket::new(routes(served.clone()).layer(Extension(peer)), served.supervisor.watch());
+        let stopping = served.stopping.clone();
+        Self {
+            throughput: Throughput::follow(socket.clone(), stopping.clone()),
+            port: served.supervisor.config().page.port,
+            page: Mutex::new(None),
+            socket,
+            stopping,
+        }
+    }
+
     /// Listens, if it does not yet.
-    pub(crate) async fn open(&self, served: &Served) -> Result<(), ApiError> {
-        self.with(served, |_| Ok(())).await
+    pub(crate) async fn open(&self) -> Result<(), ApiError> {
+        self.with(|_| Ok(())).await
     }
 
     /// A way in, for who may speak at the socket.
-    pub(crate) async fn link(&self, served: &Served) -> Result<api::PageLink, ApiError> {
-        let link = self.with(served, Page::link).await?;
-        let now = served.supervisor.now();
+    pub(crate) async fn link(&self, now: api::UnixMillis) -> Result<api::PageLink, ApiError> {
+        let link = self.with(Page::link).await?;
         let lives = i64::try_from(link.lives.as_millis()).unwrap_or(i64::MAX);
         Ok(api::PageLink { schema: api::SCHEMA, url: link.url, expires_at: now.saturating_add(lives) })
     }
 
-    async fn with<T>(&self, served: &Served, ask: impl FnOnce(&Page) -> Result<T, PageError>) -> Result<T, ApiError> {
-        let mut page = self.0.lock().await;
+    async fn with<T>(&self, ask: impl FnOnce(&Page) -> Result<T, PageError>) -> Result<T, ApiError> {
+        let mut page = self.page.lock().await;
         let page = match &mut *page {
             Some(page) => page,
             none => {
-                // The page asks the socket's own routes, as a process of the same user would.
-                let peer = Peer { uid: rustix::process::geteuid().as_raw() };
-                // With a door of its own, which nobody opens: this one holds the page, and the page holds the routes.
-                let own = Served { page: Default::default(), ..served.clone() };
-                let socket = Socket::new(routes(own).layer(Extension(peer)), served.supervisor.watch());
-                let port = served.supervisor.config().page.port;
-                let opened = Page::listen(port, socket, served.stopping.clone()).await.map_err(|error| told(&error))?;
+                let (socket, throughput) = (self.socket.clone(), self.throughput.clone());
+                let opened = Page::listen(self.port, socket, throughput, self.stopping.clone()).await;
+                let opened = opened.map_err(|error| told(&error))?;
                 tracing::info!("the page listens at {}", opened.address());
                 none.insert(opened)
             }

@@ -60,7 +60,8 @@ const LINGER: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Served {
     pub(crate) supervisor: Arc<Supervisor>,
-    pub(crate) page: Arc<PageDoor>,
+    /// None at the routes the page itself asks.
+    pub(crate) page: Option<Arc<PageDoor>>,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -184,8 +185,9 @@ async fn reload(State(served): State<Served>) -> Answer {
     done()
 }
 
-async fn page(State(served): State<Served>) -> Answer {
-    Ok(Json(served.page.link(&served).await?).into_response())
+async fn page(State(served): State<Served>, uri: Uri) -> Answer {
+    let Some(page) = &served.page else { return Err(no_route(uri).await) };
+    Ok(Json(page.link(served.supervisor.now()).await?).into_response())
 }
 
 async fn numbers(State(served): State<Served>) -> Response {

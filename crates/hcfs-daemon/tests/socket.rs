@@ -13,8 +13,8 @@ mod machine;
 
 use bytes::Bytes;
 use hcfs_api::{
-    Emptied, ErrorCode, Explanation, Folder, FolderDetail, FolderState, History, Hold, LogEvent, Page, Plan, Problem,
-    RemoteFile, Restored, Status, SyncReply, TrashedFile, routes,
+    Emptied, ErrorCode, Explanation, Folder, FolderDetail, FolderState, History, Hold, Limits, LogEvent, Page,
+    PageLink, Plan, Problem, RemoteFile, Restored, Status, SyncReply, TrashedFile, routes,
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, StatusCode};
@@ -310,5 +310,110 @@ async fn a_lost_root_is_a_hold_from_the_start_and_is_settled_through_the_socket(
     client.done(Method::POST, &routes::hold("docs", hold.id), r#"{"accept": false}"#).await;
     idle(&running).await;
     assert_eq!(std::fs::read(machine.root().join("a.txt")).unwrap(), b"alpha");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_listens_when_it_is_asked_for_and_each_link_is_another() {
+    let machine = Machine::with_folder();
+    let running = machine.start().await;
+    let client = machine.client();
+    let links: Vec<PageLink> = [client.post(routes::PAGE).await, client.post(routes::PAGE).await].into();
+    let address = |link: &PageLink| link.url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+    assert_eq!(address(&links[0]), address(&links[1]));
+    assert_ne!(links[0].url, links[1].url);
+    assert!(links[0].expires_at > running.status().daemon.started_at);
+    assert!(tokio::net::TcpStream::connect(address(&links[0])).await.is_ok());
+    running.stop().await;
+    assert!(tokio::net::TcpStream::connect(address(&links[0])).await.is_err(), "it ends with the daemon");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_that_is_taken_is_told_and_keeps_no_daemon_from_running() {
+    let machine = Machine::with_folder();
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let config = std::fs::read_to_string(&machine.paths.config).unwrap();
+    std::fs::write(&machine.paths.config, format!("{config}\n[page]\nenabled = true\nport = {port}\n")).unwrap();
+    let running = machine.start().await;
+    idle(&running).await;
+    let error = machine.client().refused(Method::POST, routes::PAGE, "").await;
+    assert_eq!(error.code, ErrorCode::Config);
+    assert!(error.message.contains(&port.to_string()), "{error:?}");
+    // As soon as it is free it is taken.
+    drop(taken);
+    let link: PageLink = machine.client().post(routes::PAGE).await;
+    assert!(link.url.starts_with(&format!("http://127.0.0.1:{port}/")), "{}", link.url);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_are_changed_and_written_down() {
+    let machine = Machine::with_folder();
+    let running = machine.start().await;
+    let client = machine.client();
+    let limits: Limits = client.get(routes::LIMITS).await;
+    assert_eq!((limits.upload, limits.download, limits.transfers), (0, 0, 8));
+    let wanted = Limits { upload: 1_000_000, transfers: 3, ..limits };
+    client.done(Method::POST, routes::LIMITS, &serde_json::to_string(&wanted).unwrap()).await;
+    assert_eq!(client.get::<Limits>(routes::LIMITS).await, wanted);
+    assert!(std::fs::read_to_string(&machine.paths.config).unwrap().contains("upload = \"1000000\""));
+    idle(&running).await;
+    for transfers in [0, 65] {
+        let wrong = serde_json::to_string(&Limits { transfers, ..limits }).unwrap();
+        let error = client.refused(Method::POST, routes::LIMITS, &wrong).await;
+        assert_eq!(error.code, ErrorCode::BadRequest);
+    }
+    assert_eq!(client.get::<Limits>(routes::LIMITS).await, wanted);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_the_log_is_read_alone() {
+    let machine = Machine::with_folder();
+    for number in 0..5 {
+        machine.write(&format!("{number}"), "x");
+    }
+    let running = machine.start().await;
+    idle(&running).await;
+    let client = machine.client();
+    let all: Page<LogEvent> = client.get(&routes::log("docs", 0, 100)).await;
+    let newest: Page<LogEvent> = client.get(&routes::recent_log("docs", 2)).await;
+    assert_eq!((newest.items.as_slice(), newest.next), (&all.items[all.items.len() - 2..], None));
+    let error = client.refused(Method::GET, &format!("{}&after=1", routes::recent_log("docs", 2)), "").await;
+    assert_eq!(error.code, ErrorCode::BadRequest);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_status_is_given_as_numbers() {
+    let machine = Machine::with_folder();
+    machine.write("a", "alpha");
+    let running = machine.start().await;
+    idle(&running).await;
+    let request = Request::get(routes::METRICS).header("host", "hcfs").body(Full::default()).unwrap();
+    let answer = machine.client().send(request).await;
+    let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let text = std::str::from_utf8(&body).unwrap();
+    for line in [
+        "hcfs_build_info{version=\"1.2.3\"} 1",
+        "hcfs_locked 0",
+        "hcfs_server_reachable 1",
+        "hcfs_folder_state{folder=\"docs\",state=\"idle\"} 1",
+        "hcfs_folder_state{folder=\"docs\",state=\"offline\"} 0",
+        "hcfs_folder_files{folder=\"docs\",side=\"synced\"} 1",
+        "hcfs_folder_synced_bytes{folder=\"docs\"} 5",
+        "hcfs_folder_pending_bytes{folder=\"docs\",direction=\"up\"} 0",
+        "hcfs_folder_waiting{folder=\"docs\",kind=\"hold\"} 0",
+        "hcfs_folder_moved_bytes_total{folder=\"docs\",direction=\"up\"} 5",
+        "# TYPE hcfs_folder_moved_bytes counter",
+        "# UNIT hcfs_folder_moved_bytes bytes",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line} in\n{text}");
+    }
+    assert!(!text.contains(machine.dir.path().to_str().unwrap()), "no path stands there");
     running.stop().await;
 }

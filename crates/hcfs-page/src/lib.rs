@@ -27,3 +27,4 @@ mod view;
 
 pub use serve::{Link, Page, PageError};
 pub use socket::Socket;
+pub use throughput::Throughput;

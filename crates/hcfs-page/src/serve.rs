@@ -104,10 +104,16 @@ pub struct Page {
 
 impl Page {
     /// Listens on 127.0.0.1 at a port, or at one that is free where it is 0. Ends when `stopping` is cancelled.
+    /// `throughput` is what it draws.
     ///
     /// # Errors
     /// The port is taken, or there are no random numbers.
-    pub async fn listen(port: u16, socket: Socket, stopping: CancellationToken) -> Result<Self, PageError> {
+    pub async fn listen(
+        port: u16,
+        socket: Socket,
+        throughput: Throughput,
+        stopping: CancellationToken,
+    ) -> Result<Self, PageError> {
         let failed = |source| PageError::Port { port, source };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
@@ -115,14 +121,13 @@ impl Page {
         getrandom::fill(&mut base).map_err(PageError::Random)?;
         let site = Arc::new(Site {
             gate: Gate::default(),
-            throughput: Throughput::new(Instant::now()),
+            throughput,
             zone: TimeZone::system(),
             base: hex::encode(base),
             socket,
             stopping,
             port,
         });
-        tokio::spawn(site.throughput.clone().follow(site.socket.clone(), site.stopping.clone()));
         tokio::spawn(accept(listener, routes(&site), site.stopping.clone()));
         Ok(Self { site })
     }

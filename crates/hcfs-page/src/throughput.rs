@@ -32,15 +32,23 @@ struct Notes {
     seen: BTreeMap<String, Moved>,
 }
 
-/// The notes, and since when.
+/// What moved in the last ten minutes.
 #[derive(Clone)]
-pub(crate) struct Throughput {
+pub struct Throughput {
     began: Instant,
     notes: Arc<Mutex<Notes>>,
 }
 
 impl Throughput {
-    pub(crate) fn new(now: Instant) -> Self {
+    /// Notes what moves from now on, until `stopping` is cancelled. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn follow(socket: Socket, stopping: CancellationToken) -> Self {
+        let throughput = Self::new(Instant::now());
+        tokio::spawn(throughput.clone().note_changes(socket, stopping));
+        throughput
+    }
+
+    fn new(now: Instant) -> Self {
         Self { began: now, notes: Arc::default() }
     }
 
@@ -49,7 +57,7 @@ impl Throughput {
     }
 
     /// Notes what moved since the last look. What a folder had moved before the first look is no movement.
-    pub(crate) fn note(&self, folders: &[Folder], now: Instant) {
+    fn note(&self, folders: &[Folder], now: Instant) {
         let slot = self.slot(now);
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut moved = Moved::default();
@@ -93,8 +101,7 @@ impl Throughput {
         slots
     }
 
-    /// Notes until the page ends.
-    pub(crate) async fn follow(self, socket: Socket, stopping: CancellationToken) {
+    async fn note_changes(self, socket: Socket, stopping: CancellationToken) {
         let mut changes = socket.changes();
         loop {
             if let Ok(status) = socket.get::<Status>(routes::STATUS).await {

@@ -41,7 +41,7 @@ fn open(socket: &Path, url: &str, browser: &Browser) -> io::Result<()> {
     let place: PathBuf = directory.join("page.html");
     let mut file = tempfile::Builder::new().prefix("page-").tempfile_in(directory)?;
     // The link is made of digits and letters.
-    write!(file, "<!doctype html><meta http-equiv=\"refresh\" content=\"0; url={url}\"><a href=\"{url}\">hcfs</a>\n")?;
+    writeln!(file, "<!doctype html><meta http-equiv=\"refresh\" content=\"0; url={url}\"><a href=\"{url}\">hcfs</a>")?;
     file.persist(&place).map_err(|error| error.error)?;
     browser(&place)
 }

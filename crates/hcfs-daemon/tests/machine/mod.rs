@@ -261,6 +261,13 @@ impl Client {
         serde_json::from_slice(&body).unwrap()
     }
 
+    /// A request that does something and tells of it.
+    pub async fn post<T: serde::de::DeserializeOwned>(&self, route: &str) -> T {
+        let (status, body) = self.call(Method::POST, route, "").await;
+        assert_eq!(status, StatusCode::OK, "{route}: {}", String::from_utf8_lossy(&body));
+        serde_json::from_slice(&body).unwrap()
+    }
+
     /// A request that is carried out.
     pub async fn done(&self, method: Method, route: &str, body: &str) {
         let (status, body) = self.call(method, route, body).await;

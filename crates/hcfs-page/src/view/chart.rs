@@ -12,15 +12,16 @@ use crate::throughput::{Moved, SLOT_SECONDS};
 const HEIGHT: u64 = 100;
 
 pub(super) fn chart(moved: &[Moved], now: Rates) -> Markup {
-    let up: Vec<u64> = moved.iter().map(|moved| moved.up / SLOT_SECONDS).collect();
-    let down: Vec<u64> = moved.iter().map(|moved| moved.down / SLOT_SECONDS).collect();
-    let peak = |rates: &[u64]| rates.iter().copied().max().unwrap_or(0);
+    let up: Vec<u64> = moved.iter().map(|moved| moved.up).collect();
+    let down: Vec<u64> = moved.iter().map(|moved| moved.down).collect();
+    let peak = |slots: &[u64]| slots.iter().copied().max().unwrap_or(0);
     let (most_up, most_down) = (peak(&up), peak(&down));
-    let most = most_up.max(most_down).max(1);
+    let most = most_up.max(most_down);
+    let pace = |slot: u64| rate(slot.div_ceil(SLOT_SECONDS));
     let said = format!(
         "Throughput of the last ten minutes. To the server: at most {}. From the server: at most {}.",
-        rate(most_up),
-        rate(most_down)
+        pace(most_up),
+        pace(most_down)
     );
     html! {
         figure .chart {
@@ -28,12 +29,12 @@ pub(super) fn chart(moved: &[Moved], now: Rates) -> Markup {
                 span .key .up { "To the server " b { (rate(now.up)) } }
                 span .key .down { "From the server " b { (rate(now.down)) } }
                 span .top {
-                    @if most_up.max(most_down) > 0 { "peak " (rate(most)) } @else { "nothing moved" }
+                    @if most > 0 { "peak " (pace(most)) } @else { "nothing moved" }
                 }
             }
             svg role="img" aria-label=(said) viewBox=(format!("0 0 {} {HEIGHT}", moved.len())) preserveAspectRatio="none" {
-                path .down d=(area(&down, most)) {}
-                path .up d=(area(&up, most)) {}
+                path .down d=(area(&down, most.max(1))) {}
+                path .up d=(area(&up, most.max(1))) {}
             }
             div .axis aria-hidden="true" { span { "10 min ago" } span { "5 min" } span { "now" } }
         }
@@ -41,21 +42,21 @@ pub(super) fn chart(moved: &[Moved], now: Rates) -> Markup {
 }
 
 /// The area under steps of one unit's width.
-fn area(rates: &[u64], most: u64) -> String {
+fn area(slots: &[u64], most: u64) -> String {
     let mut path = format!("M0 {HEIGHT}");
     let mut last = HEIGHT;
-    for (at, rate) in rates.iter().enumerate() {
-        let share = u128::from(*rate) * u128::from(HEIGHT) / u128::from(most);
+    for (at, moved) in slots.iter().enumerate() {
+        let share = u128::from(*moved) * u128::from(HEIGHT) / u128::from(most);
         let y = HEIGHT - u64::try_from(share).unwrap_or(HEIGHT).min(HEIGHT);
         // Something that moved can be seen, however little it was.
-        let y = if *rate > 0 { y.min(HEIGHT - 2) } else { y };
+        let y = if *moved > 0 { y.min(HEIGHT - 2) } else { y };
         if y != last {
             // Writing into a String cannot fail.
             let _ = write!(path, "H{at}V{y}");
             last = y;
         }
     }
-    let _ = write!(path, "H{}V{HEIGHT}Z", rates.len());
+    let _ = write!(path, "H{}V{HEIGHT}Z", slots.len());
     path
 }
 

@@ -16,6 +16,8 @@ impl Pen<'_> {
     pub(super) fn overview(&self, status: &Status, moved: &[Moved]) -> Vec<Part> {
         vec![
             Part::new("headline", html! { h1 { (headline(status)) } }),
+            Part::new("folders", self.folders(status)),
+            Part::new("transfers", all_transfers(status)),
             Part::new(
                 "throughput",
                 html! {
@@ -25,8 +27,6 @@ impl Pen<'_> {
                     }
                 },
             ),
-            Part::new("transfers", all_transfers(status)),
-            Part::new("folders", self.folders(status)),
         ]
     }
 

@@ -106,9 +106,8 @@ fn event() -> LogEvent {
     LogEvent { folder: EVIL.into(), id: 9, at: 0, kind: EVIL.into(), path: Some(EVIL.into()), text: EVIL.into() }
 }
 
-fn bodies() -> Vec<(View, Result<Body, ApiError>)> {
-    let folder = || EVIL.to_owned();
-    let explained = Explanation {
+fn explanation() -> Explanation {
+    Explanation {
         schema: SCHEMA,
         path: EVIL.into(),
         state: EVIL.into(),
@@ -121,7 +120,11 @@ fn bodies() -> Vec<(View, Result<Body, ApiError>)> {
         problem: None,
         conflict: None,
         hold: None,
-    };
+    }
+}
+
+fn bodies() -> Vec<(View, Result<Body, ApiError>)> {
+    let folder = || EVIL.to_owned();
     let version = |place: &str| Version {
         place: place.into(),
         path: EVIL.into(),
@@ -158,7 +161,7 @@ fn bodies() -> Vec<(View, Result<Body, ApiError>)> {
             View::File { folder: folder(), path: EVIL.into() },
             Ok(Body::File {
                 folder: folder(),
-                explained: Box::new(explained),
+                explained: Box::new(explanation()),
                 history: History {
                     schema: SCHEMA,
                     path: EVIL.into(),

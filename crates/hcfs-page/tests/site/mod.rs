@@ -12,7 +12,7 @@ use hcfs_api::{
     ApiError, Counts, DaemonStatus, Done, ErrorBody, ErrorCode, Folder, FolderMode, FolderState, Rates, SCHEMA,
     ServerStatus, Status, Totals,
 };
-use hcfs_page::{Page, Socket};
+use hcfs_page::{Page, Socket, Throughput};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -107,7 +107,9 @@ impl Site {
         let (shown, seen) = (status.clone(), asked.clone());
         let routes = Router::new().fallback(move |request: Request| answer(request, shown.clone(), seen.clone()));
         let stopping = CancellationToken::new();
-        let page = Page::listen(0, Socket::new(routes, watched), stopping.clone()).await.unwrap();
+        let socket = Socket::new(routes, watched);
+        let throughput = Throughput::follow(socket.clone(), stopping.clone());
+        let page = Page::listen(0, socket, throughput, stopping.clone()).await.unwrap();
         assert!(page.address().ip().is_loopback());
         Self { page, status, asked, changes, _running: stopping.drop_guard() }
     }
