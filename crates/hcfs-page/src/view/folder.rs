@@ -5,7 +5,7 @@ use hcfs_api::{Folder, FolderDetail, LogEvent};
 use maud::{Markup, html};
 
 use super::overview::transfers;
-use super::words::{link, mark, mode, name, state};
+use super::words::{is_known, link, mark, mode, name, state};
 use super::{Part, Pen, View};
 
 impl Pen<'_> {
@@ -53,6 +53,9 @@ impl Pen<'_> {
 
     fn facts(&self, folder: &Folder) -> Markup {
         let counts = &folder.counts;
+        if !is_known(folder) {
+            return html! { p .empty { "How it stands is known once it is open." } };
+        }
         html! {
             section aria-labelledby="facts-title" {
                 h2 id="facts-title" { "How it stands" }

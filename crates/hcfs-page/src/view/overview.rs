@@ -5,7 +5,7 @@ use hcfs_api::{Direction, Folder, Rates, Status, Transfer};
 use maud::{Markup, html};
 
 use super::chart::chart;
-use super::words::{all_wants, link, mark, name, state, wants};
+use super::words::{all_wants, is_known, link, mark, name, state, wants};
 use super::{Part, Pen, View};
 use crate::throughput::Moved;
 
@@ -66,7 +66,9 @@ impl Pen<'_> {
                     @if wanted > 0 { " " span .aside { (link(&View::Attention, many(wanted, "thing"))) } }
                 }
                 td .number data-label="In step" {
-                    (many(counts.synced_files, "file")) span .aside { (bytes(counts.synced_bytes)) }
+                    @if is_known(folder) {
+                        (many(counts.synced_files, "file")) span .aside { (bytes(counts.synced_bytes)) }
+                    } @else { "not known" }
                 }
                 td .number data-label="Left" { (left(folder)) }
                 td data-label="Looked at" {
@@ -82,7 +84,7 @@ impl Pen<'_> {
 fn left(folder: &Folder) -> Markup {
     let counts = &folder.counts;
     html! {
-        @if counts.pending == 0 { "nothing" } @else {
+        @if !is_known(folder) { "not known" } @else if counts.pending == 0 { "nothing" } @else {
             (count(counts.pending))
             @if let Some(seconds) = folder.rates.seconds_left { span .aside { "about " (span(seconds)) } }
         }

@@ -71,6 +71,11 @@ pub(super) fn mark((tone, words): (Tone, &str)) -> Markup {
     html! { span class=(format!("state {}", tone.class())) { span .dot aria-hidden="true" {} (words) } }
 }
 
+/// Whether the folder's counts say anything: before it was opened they are all nought.
+pub(super) fn is_known(folder: &Folder) -> bool {
+    !matches!(folder.state, FolderState::Locked | FolderState::Starting)
+}
+
 /// How many things of a folder wait for the user.
 pub(super) fn wants(folder: &Folder) -> u64 {
     let counts = &folder.counts;
