@@ -8,19 +8,16 @@ use anyhow::{Context, Result, bail};
 use crate::{cargo, finish};
 
 /// Programs the tests start, and the Debian package each comes with.
-const PROGRAMS: [(&str, &str); 5] = [
-    ("cc", "build-essential"),
-    ("curl", "curl"),
-    ("mkfs.ext4", "e2fsprogs"),
-    ("chromium", "chromium"),
-    ("chromedriver", "chromium-driver"),
-];
+const PROGRAMS: [(&str, &str); 3] = [("cc", "build-essential"), ("curl", "curl"), ("mkfs.ext4", "e2fsprogs")];
 
-/// The tests that need PostgreSQL.
-const WITH_SERVICES: [&str; 2] = ["shared_stores::", "two_nodes::"];
+/// The same for the browser the page is tested in.
+const BROWSER: [(&str, &str); 2] = [("chromium", "chromium"), ("chromedriver", "chromium-driver")];
+
+/// The tests that need PostgreSQL or the browser.
+const WITH_SERVICES: [&str; 3] = ["shared_stores::", "two_nodes::", "in_the_browser"];
 
 /// Installs, builds, tests; `arguments` go to `cargo test`, but for `--no-services`, which leaves out what needs
-/// PostgreSQL.
+/// PostgreSQL or the browser.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let with_services = !arguments.iter().any(|argument| argument == "--no-services");
     let mut arguments: Vec<String> =
@@ -60,8 +57,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 /// Installs the packages of the programs that are missing.
 fn install(with_services: bool) -> Result<()> {
+    let browser = if with_services { BROWSER.as_slice() } else { &[] };
+    let programs = PROGRAMS.iter().chain(browser);
     let mut missing: Vec<&str> =
-        PROGRAMS.iter().filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
+        programs.filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
     if with_services && !on_path("initdb") && !has_postgresql() {
         missing.push("postgresql");
     }
