@@ -52,6 +52,8 @@ fn fits_a_phone(browser: &Browser, name: &str) {
     let wide = "[...document.querySelectorAll('body *')].filter(one => one.getBoundingClientRect().right > 360.5 && \
                 !one.closest('.unseen, nav, thead')).map(one => one.outerHTML.slice(0, 120)).join('\\n')";
     assert_eq!(browser.ask("document.documentElement.scrollWidth"), 360, "{name}: {}", browser.ask(wide));
+    let hidden = "(nav => nav.scrollWidth - nav.clientWidth)(document.querySelector('nav'))";
+    assert_eq!(browser.ask(hidden), 0, "{name}: a view cannot be reached without scrolling");
     browser.picture(&format!("{name}-phone"));
     browser.shape(1180, 900, "light");
 }
