@@ -509,9 +509,9 @@ impl Disk for ModelDisk {
         let node = state.tree.find(self.root, path)?;
         // Without its marker no folder starts, and nothing else would be seen of what is broken.
         if path == STATE {
-            state.tree.settle_dir(node)
+            state.tree.settle_dir(node);
         } else {
-            state.tree.sync_dir(node)
+            state.tree.sync_dir(node);
         }
         Ok(())
     }
@@ -599,9 +599,9 @@ impl DiskFile for ModelFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.call("sync", &self.path, Act::Sync)?;
         if self.path == MARKER {
-            state.tree.settle_content(self.node)
+            state.tree.settle_content(self.node);
         } else {
-            state.tree.sync(self.node)
+            state.tree.sync(self.node);
         }
         Ok(())
     }
