@@ -26,6 +26,9 @@ use crate::rate::Rates;
 use crate::socket::Socket;
 use crate::tls::Tls;
 
+/// Bytes a connection reads ahead of its request's handler. More would be memory that waits, not speed.
+const READ_BUFFER: usize = 64 * 1024;
+
 /// What the connections of one listener share.
 pub(crate) struct Connections {
     pub(crate) router: Router,
@@ -192,7 +195,7 @@ impl Connections {
 
 fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(READ_BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())
