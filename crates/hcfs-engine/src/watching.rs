@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hcfs_fs::{Hint, IGNORE_FILE, RescanReason, Watch};
-use hcfs_model::{Problem, ProblemCode};
+use hcfs_model::{Problem, ProblemCode, RelPath};
 use tokio::time::Instant;
 
 use crate::session::{POLLED_SCAN, Session};
@@ -22,8 +22,14 @@ impl Session {
                     self.wants.below(path);
                     self.wants.everything_here();
                 }
-                Hint::Touched(path) | Hint::Subtree(path) => self.wants.below(path),
-                Hint::Moved(from, to) => self.wants.moved(from, to),
+                Hint::Touched(path) | Hint::Subtree(path) => self.look_at(path),
+                Hint::Moved(from, to) => {
+                    if self.folder.is_case_insensitive() {
+                        self.look_at(from.clone());
+                        self.look_at(to.clone());
+                    }
+                    self.wants.moved(from, to);
+                }
                 Hint::Rescan(RescanReason::Overflow) => self.timers.rescan_soon(),
                 Hint::Rescan(RescanReason::WatchLimit { needed, sysctl }) => {
                     let hint = RescanReason::WatchLimit { needed, sysctl }.hint().unwrap_or_default();
@@ -34,6 +40,18 @@ impl Session {
         }
         // A command that takes its time may be carried out first.
         self.rouse();
+    }
+
+    /// Has a path looked at. Where case is folded, it may have had another name until now, which nothing tells of: so all
+    /// that stands beside it is looked at.
+    fn look_at(&mut self, path: RelPath) {
+        if !self.folder.is_case_insensitive() {
+            self.wants.below(path);
+        } else if let Some(parent) = path.parent() {
+            self.wants.below(parent);
+        } else {
+            self.wants.everything_here();
+        }
     }
 
     /// Goes on with a watcher that has just been started.
