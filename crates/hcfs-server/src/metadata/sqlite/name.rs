@@ -142,6 +142,10 @@ fn files(
 }
 
 fn search_names(db: &Connection, account: &AccountAddress, search: &Search) -> Outcome<SearchPage> {
+    // The index reads a text up to its first zero byte; no path holds one.
+    if search.text.contains('\0') {
+        return Ok(SearchPage { hits: Vec::new(), total: 0 });
+    }
     let extensions = as_json(search.wanted.extensions.as_deref());
     // A phrase of trigrams is found where the text itself is.
     let phrase = format!("\"{}\"", search.text.replace('"', "\"\""));
