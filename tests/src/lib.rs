@@ -80,18 +80,18 @@ impl Machine {
     }
 
     /// Runs `hcfs` to its end. What it was told and what it said is shown with a test that fails, and by `--nocapture`; not
-    /// what has to do with keys.
+    /// where secrets are made or told, nor what is asked over and over.
     ///
     /// # Errors
     /// It does not start.
     pub fn run(&self, arguments: &[&str]) -> std::io::Result<Output> {
         let out = self.hcfs(arguments).output()?;
-        if arguments.first().is_some_and(|command| !["init", "key", "up"].contains(command)) {
+        if arguments.first().is_some_and(|command| !["init", "key", "server", "status", "ui", "up"].contains(command)) {
             let words = format!("$ hcfs {}\n{}{}", arguments.join(" "), text(&out.stdout), text(&out.stderr));
             let home = self.home.path().to_string_lossy();
-            print!("{}", words.replace(&*home, "~"));
+            eprint!("{}", words.replace(&*home, "~"));
             if !out.status.success() {
-                println!("({})", out.status);
+                eprintln!("({})", out.status);
             }
         }
         Ok(out)
