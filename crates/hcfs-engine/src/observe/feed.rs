@@ -53,6 +53,8 @@ pub(crate) struct Feed {
     futile: Backoff,
     /// The server showed that something changed: a feed without changes is not believed.
     expects_news: bool,
+    /// It told of changes that nothing was made of yet.
+    has_told: bool,
 }
 
 /// What an answer to the request that waited says.
@@ -93,6 +95,7 @@ impl Feed {
             rest_until: None,
             futile: Backoff::new(Duration::from_millis(100), Duration::from_secs(60), seed),
             expects_news: false,
+            has_told: false,
         }
     }
 
@@ -146,6 +149,7 @@ impl Feed {
             Ok(FolderChanges::Changed(_)) if age != self.age => Heard::Old,
             Ok(FolderChanges::Changed(page)) if !page.changes.is_empty() => {
                 self.came = Some(Came { age, page });
+                self.has_told = true;
                 Heard::News
             }
             // A server that has no room for those who wait.
@@ -255,6 +259,11 @@ impl Session {
     /// Says that the remote tree is what a listing showed that was read when the feed stood at `stand`; `anew` when that
     /// is another than before.
     pub(crate) fn listed_from(&mut self, stand: Option<u64>, anew: bool) {
+        if std::mem::take(&mut self.feed.has_told) && self.feed.cursor == stand {
+            // It tells again what led to the listing, at once: were that nothing the listing shows, the two would go round
+            // in circles.
+            self.feed.told(false);
+        }
         self.feed.cursor = stand;
         self.feed.came = None;
         self.feed.expects_news = false;
@@ -295,6 +304,7 @@ impl Session {
         if count == 0 && std::mem::take(&mut self.feed.expects_news) {
             return Ok(false);
         }
+        self.feed.has_told = false;
         self.feed.told(!news.put.is_empty() || !news.removed.is_empty());
         let is_settled = self.record_news(news).await?;
         self.feed.cursor = Some(cursor);
