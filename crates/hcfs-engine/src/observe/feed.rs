@@ -304,11 +304,15 @@ impl Session {
         if count == 0 && std::mem::take(&mut self.feed.expects_news) {
             return Ok(false);
         }
-        self.feed.has_told = false;
-        self.feed.told(!news.put.is_empty() || !news.removed.is_empty());
+        let says_something = !news.put.is_empty() || !news.removed.is_empty();
         let is_settled = self.record_news(news).await?;
-        self.feed.cursor = Some(cursor);
-        self.feed.expects_news = false;
+        self.feed.told(is_settled && says_something);
+        if is_settled {
+            // What is not proven is told again, should the listing that follows fail.
+            self.feed.cursor = Some(cursor);
+            self.feed.has_told = false;
+            self.feed.expects_news = false;
+        }
         Ok(is_settled)
     }
 
