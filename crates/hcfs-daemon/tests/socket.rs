@@ -39,7 +39,11 @@ async fn a_folder_comes_into_step_and_every_route_says_so() {
     assert_eq!(status.totals.counts.sent, 9);
 
     let folders: Page<Folder> = client.get(routes::FOLDERS).await;
-    assert_eq!(folders.items, status.folders);
+    // A cycle may have ended between the two.
+    let standing = |folder: &Folder| Folder { cycles: 0, last_cycle_at: None, ..folder.clone() };
+    let (listed, shown): (Vec<_>, Vec<_>) =
+        (folders.items.iter().map(standing).collect(), status.folders.iter().map(standing).collect());
+    assert_eq!(listed, shown);
     let detail: FolderDetail = client.get(&routes::folder("docs")).await;
     assert_eq!((detail.folder.state, detail.problems.len()), (FolderState::Idle, 0));
     let plan: Plan = client.get(&routes::plan("docs", 10)).await;
