@@ -6,8 +6,8 @@ use hcfs_model::{LocalEntry, RelPath, RemoteEntry, Rows, SaltedHash};
 
 use crate::clash::Above;
 use crate::matrix::{Cause, Fate, Slot, is_covered};
-use crate::names::{Names, is_temporary};
-use crate::rename::{Pairs, Place};
+use crate::names::Names;
+use crate::rename::{Pairs, Place, is_leftover};
 use crate::{
     Action, Base, Conflict, ConflictKind, Context, Hold, Incomplete, Mode, Plan, Reason, Resolution, Stage, StageKind,
 };
@@ -73,9 +73,7 @@ fn check(slots: &[Slot<'_>], accounted: &[bool]) -> Result<(), Incomplete> {
 
 /// A content that was left at a temporary name on the server, and that no rename was found for.
 fn leftover((index, slot): (usize, &Slot<'_>)) -> Option<(SaltedHash, usize)> {
-    let is_new = slot.row.local.is_none() && slot.row.synced.is_none();
-    let is_left = slot.fate == Fate::Download && is_new && is_temporary(slot.path);
-    slot.row.remote.as_ref().filter(|_| is_left).map(|remote| (remote.hash, index))
+    slot.row.remote.as_ref().filter(|_| is_leftover(slot)).map(|remote| (remote.hash, index))
 }
 
 struct Assembly<'a> {
@@ -140,15 +138,16 @@ impl<'a> Assembly<'a> {
     /// Gives what a rename that was cut off left at a temporary name a name a person knows, where no rename was found for
     /// it: it may have been deleted or changed meanwhile where it was to go. Whether that is what the row is.
     fn rescue(&mut self, slot: &Slot<'_>) -> bool {
-        let row = slot.row;
-        let is_left = is_temporary(slot.path) && row.synced.is_none() && self.context.policy.mode == Mode::Sync;
-        match (slot.fate, &row.local, &row.remote) {
-            (Fate::Download, None, Some(remote)) if is_left => {
+        if !is_leftover(slot) || self.context.policy.mode != Mode::Sync {
+            return false;
+        }
+        match (&slot.row.local, &slot.row.remote) {
+            (None, Some(remote)) => {
                 let (from, to) = (slot.path.clone(), self.names().rescued(slot.path));
                 self.push(StageKind::RenameRemote, Action::RenameRemote { from, to, base: Base::At(remote.clone()) });
                 true
             }
-            (Fate::Upload, Some(local), None) if is_left => {
+            (Some(local), None) => {
                 let to = self.names().rescued(slot.path);
                 self.set_aside(slot.path, &to, local, Some(Base::New));
                 true

@@ -375,11 +375,20 @@ impl Order {
     }
 }
 
+/// Whether a row is what a rename that was cut off left at a temporary name, on one side and with no version agreed on.
+pub(crate) fn is_leftover(slot: &Slot<'_>) -> bool {
+    let is_alone = match slot.fate {
+        Fate::Download => slot.row.local.is_none(),
+        Fate::Upload => slot.row.remote.is_none(),
+        _ => false,
+    };
+    is_alone && slot.row.synced.is_none() && is_temporary(slot.path)
+}
+
 /// What can be renamed on the server: a version everyone agreed on whose file is gone or replaced here.
 fn remote_candidates(index: usize, slot: &Slot<'_>, sources: &mut Vec<Candidate>, targets: &mut Vec<Candidate>) {
     let row = slot.row;
-    let is_new = row.synced.is_none() && row.local.is_none();
-    let leftover = slot.fate == Fate::Download && is_new && is_temporary(slot.path);
+    let leftover = is_leftover(slot);
     let is_source = match slot.fate {
         Fate::DeleteRemote => slot.conflict.is_none(),
         Fate::Upload => slot.is_remote_unchanged(),
@@ -401,8 +410,7 @@ fn remote_candidates(index: usize, slot: &Slot<'_>, sources: &mut Vec<Candidate>
 /// What can be renamed on disk: an unchanged file whose version is gone or replaced on the server.
 fn local_candidates(index: usize, slot: &Slot<'_>, sources: &mut Vec<Candidate>, targets: &mut Vec<Candidate>) {
     let row = slot.row;
-    let is_new = row.synced.is_none() && row.remote.is_none();
-    let leftover = slot.fate == Fate::Upload && is_new && is_temporary(slot.path);
+    let leftover = is_leftover(slot);
     let is_source = match slot.fate {
         Fate::DeleteLocal => slot.conflict.is_none(),
         Fate::Download => slot.is_local_unchanged(),
