@@ -39,6 +39,23 @@ pub enum FolderState {
 }
 
 impl FolderState {
+    /// All of them, in their order.
+    pub const ALL: [Self; 13] = [
+        Self::Starting,
+        Self::Locked,
+        Self::Scanning,
+        Self::Syncing,
+        Self::Idle,
+        Self::Attention,
+        Self::Paused,
+        Self::Held,
+        Self::Halted,
+        Self::Offline,
+        Self::Unauthorised,
+        Self::OverQuota,
+        Self::Error,
+    ];
+
     /// The stable text, in snake case.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -140,6 +140,9 @@ pub enum SourceState {
 }
 
 impl SourceState {
+    /// All of them, in their order.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Running, Self::Idle, Self::Attention, Self::Failed];
+
     /// The stable text, in snake case.
     #[must_use]
     pub fn as_str(self) -> &'static str {

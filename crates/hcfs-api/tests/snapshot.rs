@@ -194,21 +194,7 @@ fn a_folder_with_what_is_wrong_in_it() {
 
 #[test]
 fn the_text_of_every_state_and_mode() {
-    let states = [
-        FolderState::Starting,
-        FolderState::Locked,
-        FolderState::Scanning,
-        FolderState::Syncing,
-        FolderState::Idle,
-        FolderState::Attention,
-        FolderState::Paused,
-        FolderState::Held,
-        FolderState::Halted,
-        FolderState::Offline,
-        FolderState::Unauthorised,
-        FolderState::OverQuota,
-        FolderState::Error,
-    ];
+    let states = FolderState::ALL;
     let texts = json!([
         "starting",
         "locked",

@@ -16,24 +16,6 @@ use prometheus_client::registry::{Registry, Unit};
 /// The format of [`text`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-const FOLDER_STATES: [FolderState; 13] = [
-    FolderState::Starting,
-    FolderState::Locked,
-    FolderState::Scanning,
-    FolderState::Syncing,
-    FolderState::Idle,
-    FolderState::Attention,
-    FolderState::Paused,
-    FolderState::Held,
-    FolderState::Halted,
-    FolderState::Offline,
-    FolderState::Unauthorised,
-    FolderState::OverQuota,
-    FolderState::Error,
-];
-const SOURCE_STATES: [SourceState; 5] =
-    [SourceState::Waiting, SourceState::Running, SourceState::Idle, SourceState::Attention, SourceState::Failed];
-
 /// A status in the OpenMetrics text format.
 pub(crate) fn text(status: &Status) -> String {
     let mut registry = Registry::with_prefix("hcfs");
@@ -83,7 +65,8 @@ impl Numbers {
         let folders = &self.0.folders;
         let states = folders.iter().flat_map(|folder| {
             let is = |state: FolderState| i64::from(folder.state == state);
-            FOLDER_STATES.map(|state| (vec![("folder", folder.label.as_str()), ("state", state.as_str())], is(state)))
+            FolderState::ALL
+                .map(|state| (vec![("folder", folder.label.as_str()), ("state", state.as_str())], is(state)))
         });
         out.gauges("folder_state", "1 for the state the folder is in, 0 for the others", None, states)?;
         let files = kinds(folders, "side", |folder| {
@@ -119,7 +102,7 @@ impl Numbers {
         let sources = &self.0.sources;
         let states = sources.iter().flat_map(|source| {
             let is = |state: SourceState| i64::from(source.state == state);
-            SOURCE_STATES.map(|state| (vec![("source", source.name.as_str()), ("state", state.as_str())], is(state)))
+            SourceState::ALL.map(|state| (vec![("source", source.name.as_str()), ("state", state.as_str())], is(state)))
         });
         out.gauges("source_state", "1 for the state the source is in, 0 for the others", None, states)?;
         let files = sources.iter().map(|source| (by(source), whole(source.files)));
