@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hcfs_cli::args::{AccountCommand, GlobalOptions, InvitationCommand, PublishOptions, TokenCommand};
 use hcfs_cli::{ExitCode, Terminal};
-use hcfs_server::accounts::{self, AccountRow, InvitationRow};
+use hcfs_server::accounts::{self, AccountRow};
 use hcfs_server::{Storage, publications, tokens};
 
 use crate::failure::{Failure, Outcome};
@@ -24,9 +24,11 @@ pub(crate) async fn token(
             };
             token.map(|token| shown("token", &token, global.json))
         }
-        TokenCommand::List(list) => tokens::list(storage, &list.account)
-            .await
-            .map(|rows| rows.iter().map(|row| token_line(row, global.json)).collect()),
+        TokenCommand::List(list) => tokens::list(storage, &list.account).await.map(|rows| {
+            rows.iter()
+                .map(|row| issued_line(&row.id, &row.label, row.created_at, row.expires_at, global.json))
+                .collect()
+        }),
         TokenCommand::Revoke(revoke) => tokens::revoke(storage, &revoke.account, &revoke.id)
             .await
             .map(|()| done("revoked", &revoke.id, global.json)),
@@ -80,9 +82,11 @@ pub(crate) async fn invitation(
         InvitationCommand::Create(create) => accounts::invite(storage, &create.label, days(create.days))
             .await
             .map(|code| shown("invitation", &code, global.json)),
-        InvitationCommand::List => accounts::invitations(storage)
-            .await
-            .map(|rows| rows.iter().map(|row| invitation_line(row, global.json)).collect()),
+        InvitationCommand::List => accounts::invitations(storage).await.map(|rows| {
+            rows.iter()
+                .map(|row| issued_line(&row.id, &row.label, row.created_at, Some(row.expires_at), global.json))
+                .collect()
+        }),
         InvitationCommand::Withdraw(withdraw) => {
             accounts::withdraw(storage, &withdraw.id).await.map(|()| done("withdrawn", &withdraw.id, global.json))
         }
@@ -131,15 +135,16 @@ fn done(key: &str, value: &str, json: bool) -> String {
     if json { format!("{}\n", hcfs_cli::json_object(&[(key, value.into())])) } else { String::new() }
 }
 
-fn token_line(row: &tokens::TokenRow, json: bool) -> String {
+/// A token or an invitation; times in Unix seconds.
+fn issued_line(id: &str, label: &str, created_at: i64, expires_at: Option<i64>, json: bool) -> String {
     if !json {
-        return format!("{}  {}\n", row.id, row.label);
+        return format!("{id}  {label}\n");
     }
     let fields = [
-        ("id", row.id.as_str().into()),
-        ("label", row.label.as_str().into()),
-        ("created_at", row.created_at.into()),
-        ("expires_at", row.expires_at.into()),
+        ("id", id.into()),
+        ("label", label.into()),
+        ("created_at", created_at.into()),
+        ("expires_at", expires_at.into()),
     ];
     format!("{}\n", hcfs_cli::json_object(&fields))
 }
@@ -156,19 +161,6 @@ fn account_line(row: &AccountRow, json: bool) -> String {
         ("quota", row.quota.into()),
         ("total_bytes", row.total_bytes.into()),
         ("file_count", row.file_count.into()),
-    ];
-    format!("{}\n", hcfs_cli::json_object(&fields))
-}
-
-fn invitation_line(row: &InvitationRow, json: bool) -> String {
-    if !json {
-        return format!("{}  {}\n", row.id, row.label);
-    }
-    let fields = [
-        ("id", row.id.as_str().into()),
-        ("label", row.label.as_str().into()),
-        ("created_at", row.created_at.into()),
-        ("expires_at", row.expires_at.into()),
     ];
     format!("{}\n", hcfs_cli::json_object(&fields))
 }
