@@ -52,6 +52,24 @@ pub(crate) struct Wanted {
     pub(crate) limit: u64,
 }
 
+/// The columns of a listed file, of the table `f`, as every store in SQL has them.
+pub(crate) const LISTED_OF_F: &str = "f.path_hash, f.salted_hash, f.size_bytes, f.revision_seq, f.revision_id,
+    f.ciphertext_hash, f.encrypted_path, f.file_name, f.relative_path, f.created_at, f.updated_at";
+
+impl Wanted {
+    /// The order of a page, in SQL, of the table `f`; the row id settles ties, so that pages fit together.
+    pub(crate) fn order_by(&self) -> String {
+        let column = match self.sort_by {
+            SortBy::Name => "f.search_name",
+            SortBy::Size => "f.size_bytes",
+            SortBy::Created => "f.created_at",
+            SortBy::Updated => "f.updated_at",
+        };
+        let direction = if self.descending { "DESC" } else { "ASC" };
+        format!("ORDER BY {column} {direction}, f.id {direction}")
+    }
+}
+
 /// A page of a directory: its directories come before its files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct DirectoryPage {

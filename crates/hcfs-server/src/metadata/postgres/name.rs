@@ -12,13 +12,9 @@ use super::file::listed;
 use super::folder::{find_folder, lock_folder};
 use super::{Postgres, bytes, signed, text, transaction, unsigned};
 use crate::metadata::name::{
-    Count, Directory, DirectoryPage, Hit, NameIndex, PathOutcome, Search, SearchPage, SortBy, Wanted,
+    Count, Directory, DirectoryPage, Hit, LISTED_OF_F, NameIndex, PathOutcome, Search, SearchPage, SortBy, Wanted,
 };
 use crate::metadata::{FolderKey, ListedFile, MetadataError, Names, Outcome};
-
-/// The columns of a listed file, of the table `f`.
-const LISTED: &str = "f.path_hash, f.salted_hash, f.size_bytes, f.revision_seq, f.revision_id, f.ciphertext_hash,
-    f.encrypted_path, f.file_name, f.relative_path, f.created_at, f.updated_at";
 
 #[async_trait]
 impl Names for Postgres {
@@ -172,7 +168,7 @@ async fn files(
     let extensions = extensions(wanted);
     let count = tx.prepare_cached(&format!("SELECT count(*) FROM files f WHERE {filter}")).await?;
     let total = tx.query_one(&count, &[&folder_id, &directory, &extensions]).await?;
-    let query = format!("SELECT {LISTED} FROM files f WHERE {filter} {} LIMIT $4 OFFSET $5", order(wanted));
+    let query = format!("SELECT {LISTED_OF_F} FROM files f WHERE {filter} {} LIMIT $4 OFFSET $5", wanted.order_by());
     let statement = tx.prepare_cached(&query).await?;
     let offset = i64::try_from(offset).unwrap_or(i64::MAX);
     let rows = tx.query(&statement, &[&folder_id, &directory, &extensions, &signed(limit)?, &offset]).await?;
@@ -192,8 +188,8 @@ async fn search_names(client: &impl GenericClient, account: &AccountAddress, sea
     let total =
         client.query_one(&count, &[&account.as_str(), &pattern, &smallest, &largest, first, last, &extensions]).await?;
     let query = format!(
-        "SELECT {LISTED}, encode(d.hash, 'hex'), d.label FROM {tables} {} LIMIT $8 OFFSET $9",
-        order(&search.wanted)
+        "SELECT {LISTED_OF_F}, encode(d.hash, 'hex'), d.label FROM {tables} {} LIMIT $8 OFFSET $9",
+        search.wanted.order_by()
     );
     let statement = client.prepare_cached(&query).await?;
     let offset = i64::try_from(search.wanted.offset).unwrap_or(i64::MAX);
@@ -231,16 +227,4 @@ fn pattern(wanted: &str) -> String {
     }
     pattern.push('%');
     pattern
-}
-
-/// The order of a page; the row id settles ties, so that pages fit together.
-fn order(wanted: &Wanted) -> String {
-    let column = match wanted.sort_by {
-        SortBy::Name => "f.search_name",
-        SortBy::Size => "f.size_bytes",
-        SortBy::Created => "f.created_at",
-        SortBy::Updated => "f.updated_at",
-    };
-    let direction = if wanted.descending { "DESC" } else { "ASC" };
-    format!("ORDER BY {column} {direction}, f.id {direction}")
 }

@@ -8,13 +8,9 @@ use super::file::{listed, signed};
 use super::folder::find_folder;
 use super::{Sqlite, unsigned};
 use crate::metadata::name::{
-    Count, Directory, DirectoryPage, Hit, NameIndex, PathOutcome, Search, SearchPage, SortBy, Wanted,
+    Count, Directory, DirectoryPage, Hit, LISTED_OF_F, NameIndex, PathOutcome, Search, SearchPage, SortBy, Wanted,
 };
 use crate::metadata::{FolderKey, ListedFile, MetadataError, Names, Outcome};
-
-/// The columns of a listed file, of the table `f`.
-const LISTED: &str = "f.path_hash, f.salted_hash, f.size_bytes, f.revision_seq, f.revision_id, f.ciphertext_hash,
-    f.encrypted_path, f.file_name, f.relative_path, f.created_at, f.updated_at";
 
 #[async_trait]
 impl Names for Sqlite {
@@ -129,7 +125,8 @@ fn files(
         named_params! { ":folder": folder_id, ":directory": directory, ":extensions": extensions },
         |row| unsigned(row, 0),
     )?;
-    let sql = format!("SELECT {LISTED} FROM files f WHERE {filter} {} LIMIT :limit OFFSET :offset", order(wanted));
+    let sql =
+        format!("SELECT {LISTED_OF_F} FROM files f WHERE {filter} {} LIMIT :limit OFFSET :offset", wanted.order_by());
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map(
         named_params! {
@@ -164,8 +161,8 @@ fn search_names(db: &Connection, account: &AccountAddress, search: &Search) -> O
         |row| unsigned(row, 0),
     )?;
     let sql = format!(
-        "SELECT {LISTED}, lower(hex(d.hash)), d.label FROM {tables} {} LIMIT :limit OFFSET :offset",
-        order(&search.wanted)
+        "SELECT {LISTED_OF_F}, lower(hex(d.hash)), d.label FROM {tables} {} LIMIT :limit OFFSET :offset",
+        search.wanted.order_by()
     );
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(named_params! {
@@ -188,18 +185,6 @@ fn hit(row: &Row<'_>) -> Outcome<Hit> {
         label: row.get(12)?,
         file: listed(row)?,
     })
-}
-
-/// The order of a page; the row id settles ties, so that pages fit together.
-fn order(wanted: &Wanted) -> String {
-    let column = match wanted.sort_by {
-        SortBy::Name => "f.search_name",
-        SortBy::Size => "f.size_bytes",
-        SortBy::Created => "f.created_at",
-        SortBy::Updated => "f.updated_at",
-    };
-    let direction = if wanted.descending { "DESC" } else { "ASC" };
-    format!("ORDER BY {column} {direction}, f.id {direction}")
 }
 
 fn as_json(extensions: Option<&[String]>) -> Option<String> {
