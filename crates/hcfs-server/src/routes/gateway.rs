@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use hcfs_model::{AccountAddress, FileId, Revision, RevisionId, SaltedHash};
-use hcfs_wire::{DeleteStatus, DeletedFile, ErrorCode, UploadResult, limits};
+use hcfs_wire::{DeleteStatus, DeletedFile, ErrorCode, limits};
 use http::{HeaderMap, Method};
 use multer::Field;
 
@@ -13,11 +13,11 @@ use super::content::{self, Shown};
 use super::delete::{remove, wanted_revision};
 use super::parts::{Parts, next_bytes, too_large};
 use super::publication;
-use super::upload::refusal;
+use super::upload::{commit, result};
 use crate::answer::{Answer, Failure, success};
 use crate::blobs::{Received, WriteError};
 use crate::caller::{Caller, Segments};
-use crate::metadata::{Committed, FileKey, FolderKey, NewRevision};
+use crate::metadata::{FileKey, FolderKey, NewRevision};
 use crate::stores::{Stores, random};
 
 /// Bytes of the part that names the account, at most.
@@ -64,24 +64,9 @@ pub(super) async fn upload(
         now: stores.clock.seconds(),
         key,
     };
-    let work = {
-        let stores = Arc::clone(stores);
-        async move {
-            match stores.commit(received, new).await? {
-                Committed::Stored(stored) => Ok(stored),
-                // Between the look and the commit another upload of the name came in.
-                refused => Err(refusal(&refused)),
-            }
-        }
-    };
-    let stored = stores.to_the_end(work).await?;
-    Ok(success(UploadResult {
-        upload_id: hex::encode(random::<16>()?),
-        timestamp: stored.updated_at,
-        revision_id: stored.id,
-        created_at: stored.created_at,
-        updated_at: stored.updated_at,
-    }))
+    // It is refused where between the look and the commit another upload of the name came in.
+    let stored = commit(stores, received, new).await?;
+    Ok(success(result(stored, hex::encode(random::<16>()?))))
 }
 
 pub(super) async fn download(

@@ -107,6 +107,15 @@ pub(super) async fn store(
     check_blob(&received, &manifest)?;
     let upload_id = session.map_or_else(|| random().map(SessionId), Ok)?.to_hex();
     let new = new_revision(manifest, RevisionId(random()?), session, stores.clock.seconds());
+    Ok(result(commit(stores, received, new).await?, upload_id))
+}
+
+/// Commits a revision, to the end even if the client goes away.
+pub(super) async fn commit(
+    stores: &Arc<Stores>,
+    received: Received,
+    new: NewRevision,
+) -> Result<StoredRevision, Failure> {
     let work = {
         let stores = Arc::clone(stores);
         async move {
@@ -116,8 +125,7 @@ pub(super) async fn store(
             }
         }
     };
-    let stored = stores.to_the_end(work).await?;
-    Ok(result(stored, upload_id))
+    stores.to_the_end(work).await
 }
 
 /// What an uploader is told of a stored revision.
