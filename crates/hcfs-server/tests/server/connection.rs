@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::{TlsConnector, rustls::crypto::ring};
 
-use crate::harness::{BOUNDARY, PATIENCE, Rig, ciphertext, rig, rig_with, until_closed};
+use crate::harness::{PATIENCE, Rig, ciphertext, rig, rig_with, until_closed};
 
 /// Writes a fresh certificate for `localhost` and gives it.
 fn certify(files: &TlsFiles) -> CertificateDer<'static> {
@@ -140,13 +140,7 @@ async fn a_handshake_that_does_not_come_is_let_go() {
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     let rig = rig_with(|config| config.limits.idle_timeout = Duration::from_millis(200)).await;
-    let mut busy = TcpStream::connect(rig.running.address()).await.unwrap();
-    let head = format!(
-        "POST /upload HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 1000\r\n\
-         content-type: multipart/form-data; boundary={BOUNDARY}\r\nexpect: 100-continue\r\n\r\n",
-        rig.token
-    );
-    busy.write_all(head.as_bytes()).await.unwrap();
+    let mut busy = rig.announce_upload().await;
     let mut answer = [0; 12];
     busy.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 100");
@@ -300,22 +294,12 @@ async fn a_body_that_trickles_is_not_waited_for() {
 #[tokio::test]
 async fn more_transfers_than_may_wait_are_sent_away() {
     let rig = rig_with(|config| config.limits.transfers = 1).await;
-    let open = || async {
-        let mut stream = TcpStream::connect(rig.running.address()).await.unwrap();
-        let head = format!(
-            "POST /upload HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 1000\r\n\
-             content-type: multipart/form-data; boundary={BOUNDARY}\r\nexpect: 100-continue\r\n\r\n",
-            rig.token
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        stream
-    };
-    let mut first = open().await;
+    let mut first = rig.announce_upload().await;
     let mut answer = [0; 12];
     first.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 100");
     // Of two more, one waits for its turn and the other is sent away, whichever comes first.
-    let (mut second, mut third) = (open().await, open().await);
+    let (mut second, mut third) = (rig.announce_upload().await, rig.announce_upload().await);
     let (mut of_second, mut of_third) = ([0; 12], [0; 12]);
     let sent_away = async {
         tokio::select! {

@@ -21,7 +21,7 @@ use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub type HttpClient = Client<HttpConnector, Full<Bytes>>;
@@ -231,6 +231,18 @@ impl Rig {
     pub async fn send_upload(&self, body: impl Into<Bytes>) -> Reply {
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         self.send(Method::POST, "/upload", &[("content-type", &kind)], body).await
+    }
+
+    /// A connection that announced an upload of 1,000 bytes and waits to be told to send them.
+    pub async fn announce_upload(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.running.address()).await.unwrap();
+        let head = format!(
+            "POST /upload HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 1000\r\n\
+             content-type: multipart/form-data; boundary={BOUNDARY}\r\nexpect: 100-continue\r\n\r\n",
+            self.token
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
     }
 
     /// Uploads a file and gives its revision.

@@ -80,13 +80,7 @@ async fn connections_beyond_the_limit_wait_for_their_turn() {
 #[tokio::test]
 async fn a_shutdown_does_not_wait_for_ever() {
     let rig = rig_with(|config| config.limits.shutdown_timeout = Duration::from_millis(200)).await;
-    let mut stream = TcpStream::connect(rig.running.address()).await.unwrap();
-    let head = format!(
-        "POST /upload HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 1000\r\n\
-         content-type: multipart/form-data; boundary={BOUNDARY}\r\nexpect: 100-continue\r\n\r\n",
-        rig.token
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut stream = rig.announce_upload().await;
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 100", "it waits for the body");
