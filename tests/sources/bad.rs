@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::services::{Fault, Item, raw_cid};
-use crate::{Scene, bytes};
+use hcfs_testkit::bytes;
+
+use crate::Scene;
 
 #[test]
 fn names_that_try_to_leave_the_folder_do_not() {

@@ -1,9 +1,10 @@
 //! What the documentation shows is true: its configuration is read, and its commands run.
 
+use hcfs_testkit::bytes;
 use hcfs_tests::{path, text};
 
+use crate::Scene;
 use crate::services::{CREDENTIAL, Item};
-use crate::{Scene, bytes};
 
 const SOURCES: &str = include_str!("../../crates/hcfs/docs/sources.md");
 

@@ -2,8 +2,8 @@
 
 use hcfs_tests::{Machine, path, text};
 
-use crate::bytes;
 use crate::services::{CREDENTIAL, Fault, Item, Services, raw_cid};
+use hcfs_testkit::bytes;
 
 struct Fetching {
     services: Services,

@@ -1,7 +1,9 @@
 //! Each kind: added, tested, run, and on to a second device.
 
 use crate::services::{CREDENTIAL, Item, raw_cid, tar_of};
-use crate::{Scene, bytes};
+use hcfs_testkit::bytes;
+
+use crate::Scene;
 
 /// Puts one file into every service, adds a source of every kind, and gives names and contents as they should arrive.
 fn all_kinds(scene: &Scene) -> Vec<(&'static str, String, Vec<u8>)> {

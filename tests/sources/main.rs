@@ -128,14 +128,3 @@ impl Scene {
         }
     }
 }
-
-pub(crate) fn bytes(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let mut out = Vec::with_capacity(length + 8);
-    while out.len() < length {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        out.extend_from_slice(&(state >> 16).to_le_bytes());
-    }
-    out.truncate(length);
-    out
-}

@@ -1,9 +1,10 @@
 //! A daemon that is killed in the middle goes on where it stopped.
 
+use hcfs_testkit::bytes;
 use hcfs_tests::path;
 
+use crate::Scene;
 use crate::services::{Content, Item, raw_cid};
-use crate::{Scene, bytes};
 
 const SIZE: usize = 10 << 20;
 

@@ -86,7 +86,7 @@ fn a_paused_folder_gets_nothing_and_goes_on_when_resumed() {
 #[test]
 fn a_pause_in_the_middle_keeps_what_is_there() {
     let scene = Scene::running();
-    let content = crate::bytes(4 << 20, 8);
+    let content = hcfs_testkit::bytes(4 << 20, 8);
     scene.services.put("a.bin", Item::new("a.bin", content.clone()));
     scene.services.next("/files/a.bin", Fault::Hold(3 << 20));
     scene.add("url", &[&format!("{}/files/a.bin", scene.services.url)], &[]);
