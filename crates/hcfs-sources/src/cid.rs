@@ -7,6 +7,7 @@
 //! Invariants: content that is not its CID's is never done; an archive is told from a file that happens to be one by
 //! the CID itself.
 
+pub(crate) mod follow;
 mod hash;
 pub(crate) mod id;
 mod unixfs;
@@ -32,7 +33,6 @@ use crate::source::{Brought, Fetched, Item, Job, Progress, Source, Stage, Verifi
 use crate::stage::{self, Accept, Arrived, Errand, Form, IsWrapper, Way};
 use id::{Claim, ContentId};
 use settle::{Settled, settle};
-use verify::Verifier;
 
 mod settle;
 
@@ -71,7 +71,7 @@ impl CidSource {
             item,
             request: self.request(&item.id)?,
             join_untied: self.verify != Verify::Off && !matches!(id.claim, Claim::Unknown(_)),
-            verifier: (self.verify != Verify::Off).then(|| Verifier::new(id.clone())),
+            claim: (self.verify != Verify::Off).then(|| id.clone()),
             classify,
             listed: item.name.clone(),
             stem: item.id.clone(),

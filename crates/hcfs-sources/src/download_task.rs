@@ -264,7 +264,7 @@ impl Source for DownloadTaskSource {
             item,
             request: self.request(Request::get, &["download", &task.id, "file"])?,
             join_untied: false,
-            verifier: None,
+            claim: None,
             classify: transient,
             listed: task.filename.clone(),
             stem: task.id.clone(),

@@ -213,7 +213,7 @@ impl Source for SignedUrlSource {
             item,
             request: request(&link),
             join_untied: false,
-            verifier: None,
+            claim: None,
             classify: transient,
             listed: link.name.clone().or_else(|| item.name.clone()),
             stem: item.id.clone(),

@@ -35,7 +35,7 @@ pub(crate) use tar::{BLOCK, TarError, TarReader, is_header};
 pub(crate) use writer::Sink;
 use writer::{Marks, Order, QUEUE, Written};
 
-use crate::cid::verify::Verifier;
+use crate::cid::id::ContentId;
 use crate::error::SourceError;
 use crate::name;
 use crate::resume::{Packing, Resume};
@@ -58,9 +58,10 @@ pub(crate) struct Errand<'a> {
     pub(crate) item: &'a Item,
     /// The request of the first leg; sent again for each further one.
     pub(crate) request: Request,
-    /// Whether something verifies the content, so that legs may be joined that nothing else ties.
+    /// Whether the content is verified, so that legs may be joined that nothing else ties.
     pub(crate) join_untied: bool,
-    pub(crate) verifier: Option<Verifier>,
+    /// What the content is held against.
+    pub(crate) claim: Option<ContentId>,
     /// Which outcomes are waited out at once.
     pub(crate) classify: fn(&Answered, UnixNanos) -> Verdict,
     /// What the service calls the file, apart from the answer's own name.
@@ -141,13 +142,11 @@ struct Carrier<'a, 'j> {
 pub(crate) async fn bring(errand: Errand<'_>, way: &mut dyn Way, job: &mut Job<'_>) -> Result<Outcome, SourceError> {
     let item = errand.item.id.clone();
     let marks = Marks::default();
-    let verifier = errand.verifier;
-    let errand = Errand { verifier: None, ..errand };
-    let (file, resume) = (job.part.file.try_clone(), job.part.resume.clone());
+    let (file, resume, claim) = (job.part.file.try_clone(), job.part.resume.clone(), errand.claim.clone());
     let sink = blocking(move || match resume.prefix {
-        Some(prefix) if resume.len > 0 => Sink::resume(file?, verifier, resume.len, prefix),
+        Some(prefix) if resume.len > 0 => Sink::resume(file?, claim, resume.len, prefix),
         _ => {
-            let mut sink = Sink::new(file?, verifier);
+            let mut sink = Sink::new(file?, claim)?;
             sink.reset().map(|()| sink)
         }
     })

@@ -244,7 +244,7 @@ impl Source for StorageFileSource {
             item,
             request: self.request(Some(&item.id), &[])?,
             join_untied: false,
-            verifier: None,
+            claim: None,
             classify: transient,
             listed: item.name.clone(),
             stem: item.id.clone(),

@@ -84,7 +84,7 @@ impl Source for UrlSource {
             tempo: &self.tempo,
             item: &shown,
             join_untied: false,
-            verifier: None,
+            claim: None,
             classify: transient,
             listed: item.name.clone(),
             stem: name::of_address(url.path()).unwrap_or_else(|| url.origin().host().to_owned()),

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::id::ContentId;
-use super::verify::{Finding, Verifier, each_piece, rebuild};
+use super::verify::{Finding, each_piece, rebuild};
 use crate::stage::{BLOCK, Sink, TarError, TarReader, is_header};
 
 /// What came of it. The names are those of a file that was taken out of an archive.
@@ -27,7 +27,7 @@ pub(super) fn settle(mut sink: Sink, plain: bool, id: Option<&ContentId>) -> io:
     if finding == Finding::Right || !plain || !begins_as_archive(&sink.file, sink.len)? {
         return Ok(told(sink, None, finding));
     }
-    let mut inner = Sink::new(sink.file.try_clone()?, id.cloned().map(Verifier::new));
+    let mut inner = Sink::new(sink.file.try_clone()?, id.cloned())?;
     let mut reader = TarReader::new(Some(sink.len));
     // What is written lies a header before what is read.
     let unpacked =
@@ -58,10 +58,10 @@ fn told(sink: Sink, unpacked: Option<String>, finding: Finding) -> Settled {
 }
 
 fn judge(sink: &mut Sink, id: Option<&ContentId>) -> io::Result<Finding> {
-    let (Some(verifier), Some(id)) = (sink.verifier.take(), id) else {
+    let (Some(follower), Some(id)) = (sink.follower.take(), id) else {
         return Ok(Finding::Unknown("verification is off".to_owned()));
     };
-    match verifier.finish() {
+    match follower.finish(sink.len)? {
         Finding::OtherTree if rebuild(&sink.file, sink.len, id)? => Ok(Finding::Right),
         finding => Ok(finding),
     }

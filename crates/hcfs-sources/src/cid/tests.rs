@@ -3,6 +3,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::follow::Follower;
 use super::hash::{Hash, Running};
 use super::id::{Claim, ContentId};
 use super::unixfs::{CLASSIC, Leaf, Shape, Tree, WIDE};
@@ -128,6 +129,48 @@ fn raw_content_is_verified_by_every_hash() {
             claim => assert_eq!(claim, Claim::Inline(content)),
         }
     }
+}
+
+/// The finding on what `write` leaves in a file that is followed while it is written.
+fn followed(content: &[u8], also: &[u8], restarts: bool) -> std::io::Result<Finding> {
+    let multihash: String = Hash::Sha2_256.digest(&[content]).iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = ContentId::parse(&format!("f0155{multihash}")).unwrap();
+    let mut file = tempfile::tempfile()?;
+    let mut follower = Follower::start(id, &file)?;
+    let mut len = 0;
+    if restarts {
+        file.write_all(&pattern(3 << 20))?;
+        follower.tell(3 << 20);
+        file.set_len(0)?;
+        std::io::Seek::rewind(&mut file)?;
+        follower.restart()?;
+    }
+    for piece in content.chunks(300_007).chain([also]) {
+        file.write_all(piece)?;
+        len += piece.len() as u64;
+        follower.tell(len);
+    }
+    follower.finish(len)
+}
+
+#[test]
+fn a_file_is_verified_while_it_is_written() {
+    for size in [0, 1, 1 << 20, (1 << 20) + 1, 20_000_000] {
+        let content = pattern(size);
+        assert_eq!(followed(&content, b"", false).unwrap(), Finding::Right, "{size}");
+        assert_eq!(followed(&content, b"x", false).unwrap(), Finding::Wrong, "{size}");
+        assert_eq!(followed(&content, b"", true).unwrap(), Finding::Right, "{size} after another content");
+    }
+}
+
+#[test]
+fn a_file_that_lost_what_was_written_has_no_finding() {
+    let id = ContentId::parse(&vectors().raw[0].cid).unwrap();
+    let file = tempfile::tempfile().unwrap();
+    let mut follower = Follower::start(id, &file).unwrap();
+    // More tells than may wait: the writer goes on though nobody reads any more.
+    (1..=64).for_each(|mib| follower.tell(mib << 20));
+    assert_eq!(follower.finish(65 << 20).unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
 }
 
 #[test]

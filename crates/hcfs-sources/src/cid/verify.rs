@@ -1,6 +1,6 @@
 //! Content held against its CID.
 //!
-//! Purpose: [`Verifier`] takes the content while it is written; [`rebuild`] tries what is less likely on the staged
+//! Purpose: [`Verifier`] takes the content in pieces; [`rebuild`] tries what is less likely on the staged
 //! file, when the first guess of how its tree was built was wrong.
 
 use std::fs::File;
@@ -34,7 +34,7 @@ enum Check {
     Unknown(String),
 }
 
-/// Compares content with a CID while it goes by.
+/// Compares content with a CID, piece after piece.
 pub(crate) struct Verifier {
     id: ContentId,
     check: Check,
@@ -49,11 +49,6 @@ impl Verifier {
             Claim::Unknown(reason) => Check::Unknown(reason.clone()),
         };
         Self { id, check }
-    }
-
-    /// Begins again.
-    pub(crate) fn reset(&mut self) {
-        *self = Self::new(self.id.clone());
     }
 
     /// Takes the next bytes of the content.

@@ -14,7 +14,9 @@ use tokio::sync::mpsc;
 
 use super::decode::{DecodeError, Decoder, Form};
 use super::tar::Member;
-use crate::cid::verify::{Verifier, each_piece};
+use crate::cid::follow::Follower;
+use crate::cid::id::ContentId;
+use crate::cid::verify::each_piece;
 use crate::source::ContentHash;
 
 /// Pieces that may wait for the disk.
@@ -68,17 +70,20 @@ pub(crate) struct Sink {
     pub(crate) file: File,
     pub(crate) len: u64,
     hash: blake3::Hasher,
-    pub(crate) verifier: Option<Verifier>,
+    /// Holds the content against a CID.
+    pub(crate) follower: Option<Follower>,
 }
 
 impl Sink {
-    pub(crate) fn new(file: File, verifier: Option<Verifier>) -> Self {
-        Self { file, len: 0, hash: blake3::Hasher::new(), verifier }
+    /// A sink over an empty file. The content is held against `claim`, if there is one.
+    pub(crate) fn new(file: File, claim: Option<ContentId>) -> io::Result<Self> {
+        let follower = claim.map(|id| Follower::start(id, &file)).transpose()?;
+        Ok(Self { file, len: 0, hash: blake3::Hasher::new(), follower })
     }
 
     /// A sink that goes on after `len` bytes with the hash `prefix`; from the start if they are not there.
-    pub(crate) fn resume(file: File, verifier: Option<Verifier>, len: u64, prefix: ContentHash) -> io::Result<Self> {
-        let mut sink = Self::new(file, verifier);
+    pub(crate) fn resume(file: File, claim: Option<ContentId>, len: u64, prefix: ContentHash) -> io::Result<Self> {
+        let mut sink = Self::new(file, claim)?;
         if sink.file.metadata()?.len() >= len {
             let file = sink.file.try_clone()?;
             each_piece(&file, 0, len, |piece| {
@@ -98,10 +103,7 @@ impl Sink {
         self.file.set_len(0)?;
         self.len = 0;
         self.hash.reset();
-        if let Some(verifier) = &mut self.verifier {
-            verifier.reset();
-        }
-        Ok(())
+        self.follower.as_mut().map_or(Ok(()), Follower::restart)
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -112,10 +114,10 @@ impl Sink {
 
     fn note(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
-        if let Some(verifier) = &mut self.verifier {
-            verifier.update(bytes);
-        }
         self.len += bytes.len() as u64;
+        if let Some(follower) = &mut self.follower {
+            follower.tell(self.len);
+        }
     }
 
     /// The hash of the content so far.
