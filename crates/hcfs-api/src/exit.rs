@@ -31,6 +31,39 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
+    /// All of them, by number.
+    pub const ALL: [Self; 11] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::NotIdle,
+        Self::NoDaemon,
+        Self::Unauthorised,
+        Self::Locked,
+        Self::Held,
+        Self::Permission,
+        Self::Config,
+        Self::Interrupted,
+    ];
+
+    /// What it means, in a few words.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "wrong use",
+            Self::NotIdle => "not idle",
+            Self::NoDaemon => "daemon not reachable",
+            Self::Unauthorised => "not authorised",
+            Self::Locked => "locked",
+            Self::Held => "held by another instance",
+            Self::Permission => "permission missing",
+            Self::Config => "configuration wrong",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
     /// The number the process ends with.
     #[must_use]
     pub fn number(self) -> u8 {
@@ -72,21 +105,7 @@ mod tests {
 
     #[test]
     fn numbers_are_the_published_ones() {
-        let numbers: Vec<u8> = [
-            ExitCode::Done,
-            ExitCode::Failed,
-            ExitCode::Usage,
-            ExitCode::NotIdle,
-            ExitCode::NoDaemon,
-            ExitCode::Unauthorised,
-            ExitCode::Locked,
-            ExitCode::Held,
-            ExitCode::Permission,
-            ExitCode::Config,
-            ExitCode::Interrupted,
-        ]
-        .map(ExitCode::number)
-        .into();
+        let numbers = ExitCode::ALL.map(ExitCode::number);
         assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 77, 78, 130]);
     }
 

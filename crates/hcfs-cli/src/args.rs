@@ -3,6 +3,7 @@
 //! Invariants: no option takes a secret; every label, path, address and range is valid once it is read. Deliberately
 //! absent: whether the object named exists, which only the daemon knows.
 
+mod about;
 mod local;
 mod recovery;
 mod server;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use hcfs_api::{ExitCode, Paths, PathsError};
 
+pub use about::{CompletionsOptions, ManOptions};
 pub use local::{
     InitOptions, KeyCommand, KeyImport, LocalCommand, ServerCommand, ServerOptions, TokenCommand, TokenCreate,
     TokenList, TokenRevoke, UpOptions,
@@ -118,6 +120,13 @@ pub enum Command {
     /// Carried out by the running daemon, through its socket: [`crate::run_socket`].
     #[command(flatten)]
     Socket(SocketCommand),
+    /// Print the script that lets a shell complete commands and options
+    #[command(after_help = "Examples:\n  hcfs completions bash > ~/.local/share/bash-completion/completions/hcfs\n  \
+                            hcfs completions fish > ~/.config/fish/completions/hcfs.fish")]
+    Completions(CompletionsOptions),
+    /// Write the manual pages into a directory, one for each command
+    #[command(after_help = "Example:\n  hcfs man ~/.local/share/man/man1")]
+    Man(ManOptions),
     /// Print the program's version
     #[command(after_help = "Example:\n  hcfs version --json")]
     Version,

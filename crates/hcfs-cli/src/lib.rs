@@ -12,7 +12,9 @@
 
 pub mod args;
 mod client;
+mod completions;
 mod error;
+mod man;
 mod progress;
 pub mod render;
 mod run;
@@ -20,9 +22,11 @@ mod terminal;
 
 pub use args::{Command, GlobalOptions, Invocation, LocalCommand, SocketCommand, Stop, parse};
 pub use client::is_reachable;
+pub use completions::print_completions;
 pub use error::CliError;
 pub use hcfs_api::{ApiError, ErrorCode, ExitCode, Paths, PathsError};
 pub use hcfs_model::AccountAddress;
+pub use man::write_pages;
 pub use progress::{FetchBar, show_live};
 pub use run::{print_version, run_socket};
 pub use terminal::Terminal;

@@ -47,6 +47,8 @@ async fn carry_out(invocation: &Invocation, env: &Environment, terminal: &mut Te
     let options = &invocation.options;
     match &invocation.command {
         Command::Version => Ok(hcfs_cli::print_version(options, terminal)),
+        Command::Completions(asked) => Ok(hcfs_cli::print_completions(asked, options, terminal)?),
+        Command::Man(asked) => Ok(hcfs_cli::write_pages(asked, options, terminal)?),
         Command::Local(command) => {
             let paths = options.paths(&|name| env(name)).map_err(Failure::paths)?;
             local::carry_out(command, options, paths, env, terminal).await

@@ -422,7 +422,10 @@ fn walk(command: &clap::Command, path: &str, see: &mut impl FnMut(&clap::Command
 fn every_command_has_an_example_that_is_right() {
     let mut seen = 0;
     walk(&Invocation::command(), "hcfs", &mut |command, path| {
+        let about = command.get_about().unwrap_or_else(|| panic!("{path} does not say what it does")).to_string();
+        assert!(about.len() > 10 && !about.ends_with('.') && !about.contains('\n'), "{path}: {about}");
         let help = command.get_after_help().unwrap_or_else(|| panic!("{path} has no example")).to_string();
+        assert!(help.starts_with("Example"), "{path}: {help}");
         let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  ")).collect();
         assert!(!examples.is_empty(), "{path}: {help}");
         for example in examples {
@@ -447,7 +450,7 @@ fn commands_of_later_are_not_offered_and_no_option_takes_a_secret() {
             assert!(!["password", "mnemonic", "token", "phrase", "secret"].contains(&name), "{path} --{name}");
         }
     });
-    for later in ["doctor", "search", "service", "completions", "man"] {
+    for later in ["search", "service"] {
         assert!(!names.contains(&format!("hcfs {later}")), "{later}");
     }
 }
@@ -480,6 +483,11 @@ fn options_of_every_command_may_stand_behind_it() {
 #[test]
 fn the_help_of_the_program() {
     insta::assert_snapshot!(Invocation::command().term_width(100).render_help());
+    let after = Invocation::command().get_after_help().unwrap().to_string();
+    for code in ExitCode::ALL {
+        let told = format!("{} {}", code.number(), code.meaning());
+        assert!(after.contains(&told), "{told}");
+    }
 }
 
 #[test]
