@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: sockets, HTTP, and any knowledge of how the daemon comes by its answers.
 
+mod check;
 mod error;
 mod event;
 mod exit;
@@ -19,6 +20,7 @@ pub mod routes;
 mod source;
 mod status;
 
+pub use check::{Check, Checkup, ServerTest, Verdict};
 pub use error::{ApiError, ErrorBody, ErrorCode};
 pub use event::{LogEvent, Lost, StreamEvent};
 pub use exit::ExitCode;

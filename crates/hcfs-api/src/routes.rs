@@ -24,6 +24,8 @@ pub const ACCOUNT: &str = "/v1/account";
 pub const LIMITS: &str = "/v1/limits";
 /// `POST`: [`crate::PageLink`]; the page listens from then on, if it did not yet.
 pub const PAGE: &str = "/v1/page";
+/// `POST`: asks the server now whether it answers and takes the token, [`crate::ServerTest`].
+pub const TEST_SERVER: &str = "/v1/server/test";
 /// `GET`: numbers for Prometheus, in the OpenMetrics text format.
 pub const METRICS: &str = "/v1/metrics";
 

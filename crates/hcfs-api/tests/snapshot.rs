@@ -361,6 +361,38 @@ fn the_page_and_the_limits() {
 }
 
 #[test]
+fn a_checkup_and_a_test_of_the_server() {
+    let check = Check {
+        name: "n".into(),
+        about: Some("a".into()),
+        verdict: Verdict::Warn,
+        message: "m".into(),
+        hint: "h".into(),
+    };
+    is_written(
+        &Checkup::of(vec![check]),
+        json!({"schema": 1, "checks": [{"name": "n", "about": "a", "verdict": "warn", "message": "m", "hint": "h"}]}),
+    );
+    for verdict in [Verdict::Ok, Verdict::Warn, Verdict::Fail] {
+        assert_eq!(serde_json::to_value(verdict).unwrap(), json!(verdict.as_str()));
+    }
+    let test = ServerTest {
+        schema: SCHEMA,
+        url: "u".into(),
+        reachable: true,
+        accepted: Some(false),
+        clock_ahead_seconds: Some(-5),
+        trouble: Some(Trouble { code: ErrorCode::Unauthorised, message: "m".into(), hint: "h".into() }),
+    };
+    let trouble = json!({"code": "unauthorised", "message": "m", "hint": "h"});
+    is_written(
+        &test,
+        json!({"schema": 1, "url": "u", "reachable": true, "accepted": false, "clock_ahead_seconds": -5,
+            "trouble": trouble}),
+    );
+}
+
+#[test]
 fn errors() {
     is_written(
         &ErrorBody { error: ApiError::new(ErrorCode::Busy, "m", "h") },

@@ -13,6 +13,7 @@
 pub mod args;
 mod client;
 mod completions;
+mod doctor;
 mod error;
 mod man;
 mod progress;
@@ -23,8 +24,9 @@ mod terminal;
 pub use args::{Command, GlobalOptions, Invocation, LocalCommand, SocketCommand, Stop, parse};
 pub use client::is_reachable;
 pub use completions::print_completions;
+pub use doctor::{MetDaemon, meet, print_checkup};
 pub use error::CliError;
-pub use hcfs_api::{ApiError, ErrorCode, ExitCode, Paths, PathsError};
+pub use hcfs_api::{ApiError, Checkup, ErrorCode, ExitCode, Paths, PathsError};
 pub use hcfs_model::AccountAddress;
 pub use man::write_pages;
 pub use progress::{FetchBar, show_live};

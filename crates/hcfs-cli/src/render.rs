@@ -3,6 +3,7 @@
 //! Invariants: a name from outside shows no control character and cannot turn the direction of a line; nothing is cut
 //! where no person sees it; no width is too small.
 
+mod checkup;
 mod list;
 mod live;
 mod plan;
@@ -20,6 +21,7 @@ use std::fmt::Write as _;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+pub use checkup::checkup;
 pub use hcfs_api::quantity::{ago, bytes, count, many, rate, span};
 pub use list::{conflicts, event, folders, hold_asked, hold_question, holds, problems, remote_file};
 pub use live::{live, phase};

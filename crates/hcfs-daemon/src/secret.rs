@@ -18,7 +18,7 @@ use crate::keyring::{self, KeyringProblem};
 /// The longest secret, in bytes.
 const SECRET_MAX: u64 = 16 * 1024;
 /// The keyring's entry that opens the recovery phrase.
-const UNLOCK_ENTRY: &str = "unlock";
+pub(crate) const UNLOCK_ENTRY: &str = "unlock";
 
 /// Where a token comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

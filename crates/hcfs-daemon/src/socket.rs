@@ -145,6 +145,7 @@ pub(crate) fn routes(served: Served) -> Router {
         .route("/v1/reload", post(reload))
         .route("/v1/page", post(page))
         .route("/v1/metrics", get(numbers))
+        .route("/v1/server/test", post(test_server))
         .route("/v1/limits", get(limits::show).post(limits::set))
         .route("/v1/folders", get(list).post(folders::add))
         .nest("/v1/folders/{label}", folders::routes())
@@ -188,6 +189,10 @@ async fn reload(State(served): State<Served>) -> Answer {
 async fn page(State(served): State<Served>, uri: Uri) -> Answer {
     let Some(page) = &served.page else { return Err(no_route(uri).await) };
     Ok(Json(page.link(served.supervisor.now()).await?).into_response())
+}
+
+async fn test_server(State(served): State<Served>) -> Answer {
+    Ok(Json(served.supervisor.test_server().await?).into_response())
 }
 
 async fn numbers(State(served): State<Served>) -> Response {

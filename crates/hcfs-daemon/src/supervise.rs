@@ -13,6 +13,7 @@ mod over_http;
 mod show;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ use zeroize::Zeroizing;
 
 pub use backend::{BoxError, Connect, EmbeddedServer, ServerAt};
 pub(crate) use keeper::{Changes, Keeper};
+pub(crate) use login::kept_token;
 pub(crate) use over_http::OverHttp;
 
 use self::keeper::{NotStarted, Start};
@@ -378,7 +380,7 @@ impl Supervisor {
         let spec = FolderSpec {
             label: label.clone(),
             root: folder.path.clone(),
-            database: directory.join(database_name(FolderHash::of_label(label))),
+            database: database(&self.parts.paths, label),
             device: config.device.clone(),
             mode: view::mode(folder.mode),
             conflicts: view::resolution(folder.conflicts),
@@ -442,6 +444,11 @@ fn finder(supervisor: Weak<Supervisor>) -> FindFolder {
 async fn stop_all(keepers: impl IntoIterator<Item = Arc<Keeper>>) {
     let ends = keepers.into_iter().map(|keeper| async move { keeper.stop().await });
     futures_util::future::join_all(ends).await;
+}
+
+/// Where a folder's database lies.
+pub(crate) fn database(paths: &Paths, label: &FolderLabel) -> PathBuf {
+    paths.state.join("folders").join(database_name(FolderHash::of_label(label)))
 }
 
 fn database_name(folder: FolderHash) -> String {

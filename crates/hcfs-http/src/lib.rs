@@ -36,6 +36,6 @@ pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use range::{ContentRange, RangeError};
 pub use rate::{Meter, RateLimit};
 pub use request::{Body, Deadlines, Request};
-pub use retry::{Backoff, Outcome, RetryPolicy, Verdict, retry_after, transient};
+pub use retry::{Backoff, Outcome, RetryPolicy, Verdict, answered_at, retry_after, transient};
 pub use url::{BaseUrl, Origin, Url, UrlError};
 pub use version::Version;

@@ -110,6 +110,13 @@ pub fn retry_after(headers: &HeaderMap, now: UnixNanos) -> Option<Duration> {
     Some(wait.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX))
 }
 
+/// When an answer was made, by the clock of whoever made it; `None` where it does not say.
+#[must_use]
+pub fn answered_at(headers: &HeaderMap) -> Option<UnixNanos> {
+    let since = date(headers, &DATE)?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_nanos()).ok().map(UnixNanos)
+}
+
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
 }

@@ -1,4 +1,4 @@
-//! Commands that need no running daemon: `up`, `init`, `daemon`, `key`, `server`.
+//! Commands that need no running daemon: `up`, `init`, `daemon`, `doctor`, `key`, `server`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use hcfs_daemon::{Ask, Config, Daemon, DaemonError, Ended, Environment, OnLocked
 
 use crate::embedded::Embedded;
 use crate::failure::{Failure, Outcome};
-use crate::{VERSION, fetch, serve};
+use crate::{VERSION, doctor, fetch, serve};
 
 /// Carries out a command.
 pub(crate) async fn carry_out(
@@ -25,6 +25,7 @@ pub(crate) async fn carry_out(
     match command {
         LocalCommand::Up(options) => up(options, global, paths, env, terminal).await,
         LocalCommand::Init(options) => init(options, global, paths, env, terminal).await,
+        LocalCommand::Doctor => doctor::carry_out(global, &paths, env, terminal).await,
         LocalCommand::Daemon => daemon(paths, env).await,
         LocalCommand::Key(command) => key(command.clone(), global, paths, env, terminal).await,
         LocalCommand::Fetch(options) => fetch::carry_out(options, global, &paths, env, terminal).await,

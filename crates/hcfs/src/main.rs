@@ -3,6 +3,7 @@
 //! Deliberately absent: anything a library below could do.
 
 mod care;
+mod doctor;
 mod embedded;
 mod failure;
 mod fetch;

@@ -25,6 +25,9 @@ pub enum LocalCommand {
     /// Run the background service
     #[command(after_help = "Example:\n  hcfs daemon --config /etc/hcfs/config.toml")]
     Daemon,
+    /// Check everything that can be wrong here, and say how to mend it
+    #[command(after_help = "Examples:\n  hcfs doctor\n  hcfs doctor --quiet\n  hcfs doctor --json")]
+    Doctor,
     /// Show, export, seal anew or import the account's key
     #[command(subcommand, after_help = "Example:\n  hcfs key show-account")]
     Key(KeyCommand),

@@ -325,3 +325,45 @@ fn cutting_counts_columns_not_characters() {
         assert_eq!(cut(text, columns), shown, "{text} in {columns}");
     }
 }
+
+fn a_checkup() -> hcfs_api::Checkup {
+    use hcfs_api::{Check, Verdict};
+    let check = |name: &str, about: Option<&str>, verdict, message: &str, hint: &str| Check {
+        name: name.into(),
+        about: about.map(Into::into),
+        verdict,
+        message: message.into(),
+        hint: hint.into(),
+    };
+    hcfs_api::Checkup::of(vec![
+        check("configuration", None, Verdict::Ok, "\"/home/me/.config/hcfs/config.toml\", 1 folder", ""),
+        check("secret", None, Verdict::Fail, "\"/k\" can be read by other users", "run `chmod 600 \"/k\"`"),
+        check("free_space", Some("docs\u{202e}"), Verdict::Warn, "80.0 MiB\nare free", "free some space there"),
+    ])
+}
+
+#[test]
+fn what_a_checkup_found() {
+    assert_snapshot!(checkup(&a_checkup(), false, WIDE));
+    assert_snapshot!(checkup(&a_checkup(), true, NARROW));
+    assert_snapshot!(checkup(&a_checkup(), false, PIPE));
+    assert_snapshot!(checkup(&a_checkup(), false, Look { color: true, ..WIDE }));
+}
+
+#[test]
+fn a_checkup_fails_by_what_must_be_mended_alone() {
+    use hcfs_api::{ExitCode, Verdict};
+    let mut found = a_checkup();
+    assert_eq!(found.exit(), ExitCode::Failed);
+    found.checks.retain(|check| check.verdict != Verdict::Fail);
+    assert_eq!(found.exit(), ExitCode::Done);
+    let (mut terminal, screen) = crate::Terminal::scripted();
+    let options = crate::GlobalOptions { json: true, ..crate::GlobalOptions::default() };
+    assert_eq!(crate::print_checkup(&found, &options, &mut terminal).unwrap(), ExitCode::Done);
+    let json: serde_json::Value = serde_json::from_str(&screen.take_out()).unwrap();
+    assert_eq!((&json["schema"], &json["checks"][1]["verdict"]), (&1.into(), &"warn".into()));
+    found.checks.retain(|check| check.verdict != Verdict::Warn);
+    let quiet = crate::GlobalOptions { quiet: true, ..crate::GlobalOptions::default() };
+    crate::print_checkup(&found, &quiet, &mut terminal).unwrap();
+    assert_eq!(screen.take_out(), "", "with --quiet a sound machine says nothing");
+}

@@ -140,6 +140,26 @@ async fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[tokio::test]
+async fn a_daemon_is_met_with_what_it_says_of_its_server() {
+    let test = serde_json::json!({"schema": 1, "url": "https://s", "reachable": true, "accepted": true});
+    let daemon = Daemon::start()
+        .on("GET /v1/status", Reply::json(&samples::idle()))
+        .on("POST /v1/server/test", Reply::json(&test));
+    let (status, server) = crate::meet(&daemon.socket()).await.unwrap();
+    assert_eq!(status, samples::idle());
+    assert_eq!(server.unwrap().unwrap().accepted, Some(true));
+    // An older daemon does not know the question, and a locked one is not asked.
+    let old = Daemon::start()
+        .on("GET /v1/status", Reply::json(&samples::idle()))
+        .on("POST /v1/server/test", Reply::error(ErrorCode::NoRoute, "there is no such route", "restart the daemon"));
+    assert_eq!(crate::meet(&old.socket()).await.unwrap().1.unwrap().unwrap_err().code, ErrorCode::NoRoute);
+    let locked = Daemon::start().on("GET /v1/status", Reply::json(&samples::locked()));
+    assert_eq!(crate::meet(&locked.socket()).await.unwrap().1, None);
+    let nobody = crate::meet(Path::new("/no/such/socket")).await.unwrap_err();
+    assert_eq!((nobody.code, nobody.hint.contains("hcfs up")), (ErrorCode::Offline, true));
+}
+
+#[tokio::test]
 async fn version_needs_no_daemon() {
     let (mut terminal, screen) = Terminal::scripted();
     let mut options = crate::GlobalOptions::default();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hcfs_api::ErrorCode;
 use hcfs_crypto::phrase::AccountKey;
-use hcfs_model::AccountAddress;
+use hcfs_model::{AccountAddress, UnixNanos};
 use hcfs_remote::Remote;
 use zeroize::Zeroizing;
 
@@ -48,6 +48,9 @@ pub trait EmbeddedServer: Send + Sync {
 pub trait Connect: Send + Sync {
     /// Logs in to the server at `url` with the account's key, and gives the token; `device` is what it is called there.
     async fn log_in(&self, url: &str, key: &AccountKey, device: &str) -> Result<Zeroizing<String>, BoxError>;
+
+    /// What time it is by the clock of the server at `url`; `None` where it does not say.
+    async fn time(&self, url: &str) -> Result<Option<UnixNanos>, BoxError>;
 
     /// The client.
     ///

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hcfs_api::ErrorCode;
+use hcfs_api::{ErrorCode, Paths};
 use hcfs_crypto::phrase::MasterPhrase;
 use hcfs_model::AccountAddress;
 use hcfs_remote::RemoteErrorKind;
@@ -73,6 +73,11 @@ impl Login<'_> {
     }
 }
 
+/// The token that an earlier login left, if it is this account's for this server.
+pub(crate) fn kept_token(paths: &Paths, url: &str, account: &AccountAddress) -> Option<Zeroizing<String>> {
+    read(&paths.login_token(), url, account)
+}
+
 /// The token in a file, if it is this account's for this server. What cannot be read is as good as none.
 fn read(path: &Path, url: &str, account: &AccountAddress) -> Option<Zeroizing<String>> {
     let text = Zeroizing::new(std::fs::read(path).ok()?);
@@ -117,6 +122,10 @@ mod tests {
     impl Connect for Desk {
         async fn log_in(&self, _url: &str, _key: &AccountKey, _device: &str) -> Result<Zeroizing<String>, BoxError> {
             Ok(Zeroizing::new(format!("token-{}", self.given.fetch_add(1, Ordering::Relaxed))))
+        }
+
+        async fn time(&self, _url: &str) -> Result<Option<hcfs_model::UnixNanos>, BoxError> {
+            Ok(None)
         }
 
         fn connect(&self, _server: &ServerAt) -> Result<Arc<dyn Remote>, BoxError> {

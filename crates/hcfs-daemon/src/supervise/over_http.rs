@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hcfs_crypto::phrase::AccountKey;
+use hcfs_model::UnixNanos;
 use hcfs_remote::{BaseUrl, Client, ClientConfig, HcfsRemote, RateLimit, Remote, Token};
 
 use zeroize::Zeroizing;
@@ -29,6 +30,10 @@ impl Connect for OverHttp {
         let client = Client::new(ClientConfig::default())?;
         let token = HcfsRemote::log_in(client, BaseUrl::parse(url)?, key.account(), device, |text| key.sign(text));
         Ok(token.await?)
+    }
+
+    async fn time(&self, url: &str) -> Result<Option<UnixNanos>, BoxError> {
+        Ok(HcfsRemote::time(Client::new(ClientConfig::default())?, BaseUrl::parse(url)?).await?)
     }
 
     fn connect(&self, server: &ServerAt) -> Result<Arc<dyn Remote>, BoxError> {

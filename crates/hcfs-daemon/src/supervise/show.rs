@@ -7,7 +7,7 @@ use hcfs_api::ApiError;
 use hcfs_model::FolderLabel;
 
 use super::keeper::unstarted;
-use super::{Shown, Supervisor, no_folder};
+use super::{Shown, Supervisor, locked, no_folder};
 use crate::config::{FolderConfig, SourceConfig};
 
 impl Supervisor {
@@ -80,6 +80,16 @@ impl Supervisor {
             let message = format!("there is no source \"{}\"", name.escape_debug());
             ApiError::new(api::ErrorCode::NoSource, message, "see `hcfs source list`")
         })
+    }
+
+    /// Asks the server now.
+    ///
+    /// # Errors
+    /// The keys are closed.
+    pub(crate) async fn test_server(&self) -> Result<api::ServerTest, ApiError> {
+        let Some(open) = self.shown().open.clone() else { return Err(locked()) };
+        let connect = self.parts.connect.as_ref();
+        Ok(crate::doctor::test_server(connect, &open.server.url, Some(&open.server), &*self.parts.clock).await)
     }
 
     pub(crate) fn account(&self) -> api::Account {

@@ -92,6 +92,10 @@ impl Connect for InMemory {
         Ok(Zeroizing::new(format!("{}-{device}", key.account())))
     }
 
+    async fn time(&self, _url: &str) -> Result<Option<hcfs_model::UnixNanos>, BoxError> {
+        Ok(None)
+    }
+
     fn connect(&self, _server: &ServerAt) -> Result<Arc<dyn Remote>, BoxError> {
         Ok(Arc::new(MemoryRemote::new(&self.0)))
     }

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, PoisonError};
 
-use hcfs_http::{Method, Request};
-use hcfs_model::{FolderHash, FolderLabel};
+use hcfs_http::{Method, Request, answered_at};
+use hcfs_model::{FolderHash, FolderLabel, UnixNanos};
 use hcfs_wire::{
     FolderEntry, Health, ListFolders, RegisterFolder, Registered, Row, UnregisterFolder, Unregistered, limits,
     parse_json, read_answer,
@@ -16,6 +16,14 @@ use crate::{FolderSummary, RemoteError, RemoteErrorKind};
 impl HcfsRemote {
     /// Asks the server about itself, and keeps the answer. No token is sent.
     pub(super) async fn fetch_health(&self) -> Result<Arc<Health>, RemoteError> {
+        let (health, _) = self.ask_health().await?;
+        let health = Arc::new(health);
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&health)));
+        Ok(health)
+    }
+
+    /// What the server says of itself, and when it said so by its own clock.
+    pub(super) async fn ask_health(&self) -> Result<(Health, Option<UnixNanos>), RemoteError> {
         let object = "health of the server";
         let ask = Ask {
             request: Request::get(self.url(&["health"], object)?),
@@ -31,9 +39,7 @@ impl HcfsRemote {
             None => read_answer(answer.status.as_u16(), &answer.body, ask.limit)
                 .map_err(|failure| ask.failed(failure, &answer.headers))?,
         };
-        let health = Arc::new(health);
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&health)));
-        Ok(health)
+        Ok((health, answered_at(&answer.headers)))
     }
 
     pub(super) async fn register(&self, label: &FolderLabel, device: &str) -> Result<(), RemoteError> {

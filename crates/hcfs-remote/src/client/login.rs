@@ -1,7 +1,7 @@
 //! Logging in with the account's key, where the server offers it.
 
 use hcfs_http::{BaseUrl, Client, Request, RetryPolicy};
-use hcfs_model::AccountAddress;
+use hcfs_model::{AccountAddress, UnixNanos};
 use hcfs_wire::{Challenge, ChallengeRequest, LoggedIn, Login, capability, limits, login_text};
 use zeroize::Zeroizing;
 
@@ -77,6 +77,16 @@ impl HcfsRemote {
         let ask = nobody.ask_openly("login", "login")?.json(&login)?;
         let logged_in: LoggedIn = nobody.payload(ask).await?;
         Ok(Zeroizing::new(logged_in.token))
+    }
+
+    /// What time it is by the clock of the server at `base`; `None` where it does not say. Needs no account.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or what answers is none.
+    pub async fn time(http: Client, base: BaseUrl) -> Result<Option<UnixNanos>, RemoteError> {
+        // The request names nobody.
+        let nobody = Self::new(http, base, AccountAddress::from_public_key([0; 32]), Token::none());
+        Ok(nobody.with_policy(RetryPolicy::ONCE).ask_health().await?.1)
     }
 
     /// A request that needs no token.
