@@ -4,6 +4,8 @@
 //! know. A field that changes its meaning or goes away raises the number. Moments are [`UnixMillis`], sizes are bytes,
 //! rates are bytes a second. Exit codes and statuses of errors are decided here and nowhere else.
 //!
+//! `API.md` describes them for clients in any language; a test holds it against these types.
+//!
 //! Deliberately absent: sockets, HTTP, and any knowledge of how the daemon comes by its answers.
 
 mod check;
