@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ask::Ask;
 use crate::config::{Config, Environment};
+use crate::desktop;
 use crate::error::DaemonError;
 use crate::identity::{self, IdentityError};
 use crate::notify;
@@ -130,7 +131,7 @@ impl Daemon {
             tracing::error!(hint = error.hint, "the page does not listen: {error}");
         }
         let serving = tokio::spawn(socket::serve(bound, served));
-        let running = RunningDaemon { supervisor, stopping, serving, following: None, signals, _lock: lock };
+        let running = RunningDaemon { supervisor, stopping, serving, following: Vec::new(), signals, _lock: lock };
         running.begin(opened, on_locked).await
     }
 }
@@ -156,7 +157,7 @@ pub struct RunningDaemon {
     supervisor: Arc<Supervisor>,
     stopping: CancellationToken,
     serving: JoinHandle<()>,
-    following: Option<JoinHandle<()>>,
+    following: Vec<JoinHandle<()>>,
     signals: Signals,
     _lock: Lock,
 }
@@ -185,7 +186,10 @@ impl RunningDaemon {
         }
         self.supervisor.opened_folders(OPENING).await;
         notify::ready(&self.supervisor.status());
-        self.following = Some(tokio::spawn(notify::follow(self.supervisor.clone(), self.stopping.clone())));
+        self.following = vec![
+            tokio::spawn(notify::follow(self.supervisor.clone(), self.stopping.clone())),
+            tokio::spawn(desktop::follow(self.supervisor.clone(), self.stopping.clone())),
+        ];
         Ok(self)
     }
 
@@ -234,7 +238,7 @@ impl RunningDaemon {
         self.supervisor.end().await;
         // Both end by themselves now; a panic in them was shown already.
         let _ = self.serving.await;
-        if let Some(following) = self.following {
+        for following in self.following {
             let _ = following.await;
         }
     }

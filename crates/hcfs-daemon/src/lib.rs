@@ -13,6 +13,7 @@
 mod ask;
 pub mod config;
 mod daemon;
+mod desktop;
 pub mod doctor;
 mod error;
 pub mod identity;

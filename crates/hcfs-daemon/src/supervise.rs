@@ -145,6 +145,10 @@ impl Supervisor {
         &self.parts.paths
     }
 
+    pub(crate) fn env(&self) -> &Environment {
+        &self.parts.env
+    }
+
     pub(crate) fn config(&self) -> Arc<Config> {
         self.shown().config.clone()
     }

@@ -8,7 +8,13 @@ use anyhow::{Context, Result, bail};
 use crate::{cargo, finish};
 
 /// Programs the tests start, and the Debian package each comes with.
-const PROGRAMS: [(&str, &str); 3] = [("cc", "build-essential"), ("curl", "curl"), ("mkfs.ext4", "e2fsprogs")];
+const PROGRAMS: [(&str, &str); 5] = [
+    ("cc", "build-essential"),
+    ("curl", "curl"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("dbus-daemon", "dbus-daemon"),
+    ("groff", "groff-base"),
+];
 
 /// The same for the browser the page is tested in.
 const BROWSER: [(&str, &str); 2] = [("chromium", "chromium"), ("chromedriver", "chromium-driver")];
