@@ -12,8 +12,8 @@ use crate::schema::Schema;
 /// How long a call waits for a program that reads the database behind the lock's back.
 const BUSY: Duration = Duration::from_millis(250);
 
-/// An opened database. Its log is kept when it is closed, until [`keep_log`] says otherwise: what is found wrong with it
-/// must leave its files as they are.
+/// An opened database. Its log is kept when it is closed, until [`Place::keep_log`] says otherwise: what is found wrong
+/// with it must leave its files as they are.
 pub(crate) struct Attached {
     pub(crate) connection: Held,
     /// Whether it was made just now.
@@ -44,8 +44,6 @@ pub(crate) fn attach(
     seed: impl FnOnce(&Connection) -> Result<(), StateError>,
 ) -> Result<Attached, StateError> {
     let Connected { mut connection, is_unclean: unclean } = place.connect()?;
-    // Until the database is known to be good and ours, what its files hold stays as it is, whatever happens.
-    keep_log(&connection, unclean)?;
     configure(&connection)?;
     let version = schema.version(&connection)?;
     if version > 0 {
@@ -54,7 +52,8 @@ pub(crate) fn attach(
         }
         verify(&connection)?;
     }
-    keep_log(&connection, true)?;
+    // Until the database is known to be good and ours, what its files hold stays as it is, whatever happens.
+    place.keep_log(&connection, true)?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
@@ -65,21 +64,12 @@ pub(crate) fn attach(
 /// Settings that write nothing.
 fn configure(connection: &Connection) -> Result<(), StateError> {
     connection.busy_timeout(BUSY)?;
-    // With the lock file nobody else has business here; exclusive mode needs no shared memory file either.
-    connection.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(()))?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     // Negative: KiB. Writes come in path order and need few pages; revision marks are the exception.
     connection.pragma_update(None, "cache_size", -8192)?;
     connection.set_prepared_statement_cache_capacity(64);
-    Ok(())
-}
-
-/// Whether closing leaves the log as it is, instead of bringing it into the database.
-pub(crate) fn keep_log(connection: &Connection, keep: bool) -> Result<(), StateError> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)?;
     Ok(())
 }
 

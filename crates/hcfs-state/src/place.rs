@@ -5,6 +5,7 @@ use std::ops::DerefMut;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::lock::{Lock, beside};
@@ -12,11 +13,21 @@ use crate::{StateError, aside};
 
 /// Where one database lies, held for one [`crate::Store`] until it is dropped.
 pub trait Place: Send {
-    /// Opens the database; an empty one where there is none.
+    /// Opens the database; an empty one where there is none. The log of one that was not closed properly is kept until
+    /// [`Place::keep_log`] says otherwise.
     ///
     /// # Errors
     /// It cannot be opened or made.
     fn connect(&self) -> Result<Connected, StateError>;
+
+    /// Says whether closing the connection leaves the log as it is (`keep`), instead of bringing it into the database.
+    /// Nothing happens where there is no log.
+    ///
+    /// # Errors
+    /// The connection refuses it.
+    fn keep_log(&self, _connection: &Connection, _keep: bool) -> Result<(), StateError> {
+        Ok(())
+    }
 
     /// Moves the database out of the way, whole and unchanged, and says where to. No connection is open then.
     ///
@@ -65,8 +76,18 @@ impl Place for OnDisk {
         // A log is removed when the last connection closes properly.
         let is_unclean = length(&beside(path, "-wal"))?.is_some_and(|length| length > 0);
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // Nothing is known yet of what an unclean one holds.
+        self.keep_log(&connection, is_unclean)?;
+        // With the lock file nobody else has business here; exclusive mode needs no shared memory file either.
+        connection.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(()))?;
+        connection.pragma_update(None, "cell_size_check", true)?;
         // The inner box is what leads to the connection; dropped, it closes it.
         Ok(Connected { connection: Box::new(Box::new(connection)), is_unclean })
+    }
+
+    fn keep_log(&self, connection: &Connection, keep: bool) -> Result<(), StateError> {
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)?;
+        Ok(())
     }
 
     fn move_aside(&self) -> Result<PathBuf, StateError> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hcfs_model::{AccountAddress, FolderHash};
 
-use crate::database::{self, Attached, keep_log};
+use crate::database::{self, Attached};
 use crate::place::{Held, OnDisk, Place};
 use crate::{StateError, check, schema};
 
@@ -93,7 +93,7 @@ impl Store {
     /// A file cannot be moved or made.
     pub fn rebuild(self, reason: &StateError) -> Result<Opened, StateError> {
         let Self { connection, place, identity } = self;
-        keep_log(&connection, true)?;
+        place.keep_log(&connection, true)?;
         // A connection that cannot be closed is given up; it holds no lock that the fresh one needs.
         drop(connection);
         let (connection, outcome) = replace(&*place, &identity, reason)?;
@@ -125,7 +125,7 @@ fn attach(place: &dyn Place, identity: &Identity) -> Result<(Held, Outcome), Sta
     } else {
         check::marks(&connection)?;
     }
-    keep_log(&connection, false)?;
+    place.keep_log(&connection, false)?;
     let outcome = if is_fresh { Outcome::Fresh } else { Outcome::Existing };
     Ok((connection, outcome))
 }

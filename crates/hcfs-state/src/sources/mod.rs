@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 use rusqlite::params;
 
 use crate::StateError;
-use crate::database::{self, Attached, keep_log};
+use crate::database::{self, Attached};
 use crate::place::{Held, OnDisk, Place as _};
 use crate::schema::Schema;
 
@@ -82,6 +82,6 @@ impl Ledger {
 
 fn attach(place: &OnDisk) -> Result<Held, StateError> {
     let Attached { connection, .. } = database::attach(place, &LEDGER, |_| Ok(()), |_| Ok(()))?;
-    keep_log(&connection, false)?;
+    place.keep_log(&connection, false)?;
     Ok(connection)
 }
