@@ -66,6 +66,8 @@ fn configure(connection: &Connection) -> Result<(), StateError> {
     connection.busy_timeout(BUSY)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // Else a statement with `LIMIT ?` is compiled anew with every value it is given.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     // Negative: KiB. Writes come in path order and need few pages; revision marks are the exception.
     connection.pragma_update(None, "cache_size", -8192)?;

@@ -392,3 +392,26 @@ impl Store {
         all(&self.connection)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hcfs_model::{AccountAddress, FolderHash, FolderLabel};
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::Identity;
+
+    #[test]
+    fn a_page_is_read_with_the_statement_that_was_compiled_for_the_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = FolderHash::of_label(&FolderLabel::new("documents").unwrap());
+        let identity = Identity { account: AccountAddress::from_public_key([7; 32]), folder };
+        let store = Store::open(&directory.path().join("state.db"), &identity).unwrap().store;
+        for _ in 0..3 {
+            assert_eq!(store.known_files().count(), 0);
+        }
+        let statement = store.connection.prepare_cached(Known::SQL.page).unwrap();
+        let count = |what| statement.get_status(what);
+        assert_eq!([count(StatementStatus::Run), count(StatementStatus::RePrepare)], [3, 0]);
+    }
+}
