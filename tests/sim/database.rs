@@ -1,5 +1,9 @@
 //! The database of a device: a real one in memory that outlives the process, as committed transactions do.
+//!
+//! One that is not needed any more is emptied and serves again: making the tables and compiling the statements anew takes
+//! longer than all that a scenario does with them. One that was ever damaged does not.
 
+use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -20,14 +24,59 @@ struct State {
     connection: Option<Connection>,
     is_held: bool,
     is_unclean: bool,
+    /// Whether it, or a copy of it, was ever damaged.
+    is_spoiled: bool,
     moved: u32,
     /// Copies of earlier times.
     copies: Vec<Vec<u8>>,
 }
 
+/// How many empty databases are kept.
+const SPARE: usize = 16;
+
+thread_local! {
+    /// Databases with nothing in them but their tables.
+    static EMPTY: RefCell<Vec<Connection>> = const { RefCell::new(Vec::new()) };
+}
+
 fn empty() -> Connection {
+    if let Some(connection) = EMPTY.with_borrow_mut(Vec::pop) {
+        return connection;
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_in_memory_with_flags(flags).unwrap()
+}
+
+/// Empties a database, and keeps it for whoever needs one next.
+fn give_back(connection: Connection) {
+    // What those two hold is the same in all of them.
+    let named = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('migration', 'folder')";
+    let tables: Vec<String> = {
+        let mut statement = connection.prepare_cached(named).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    // One that nobody came to use has no tables.
+    if tables.is_empty() {
+        return;
+    }
+    connection.execute_batch("BEGIN").unwrap();
+    for table in tables {
+        connection.prepare_cached(&format!("DELETE FROM {table}")).unwrap().execute([]).unwrap();
+    }
+    connection.execute_batch("COMMIT").unwrap();
+    EMPTY.with_borrow_mut(|empty| {
+        if empty.len() < SPARE {
+            empty.push(connection);
+        }
+    });
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take().filter(|_| !self.is_spoiled) {
+            give_back(connection);
+        }
+    }
 }
 
 impl Database {
@@ -71,7 +120,8 @@ impl Database {
     }
 
     pub(crate) fn lose(&self) {
-        locked(&self.0).connection = None;
+        let mut state = locked(&self.0);
+        (state.connection, state.is_unclean) = (None, false);
     }
 
     /// Damages it in one of several ways; whether there was anything to damage.
@@ -90,7 +140,9 @@ impl Database {
             "DROP INDEX conflict_path",
         ];
         // A fresh one has none of these tables: then there is nothing to damage.
-        connection.execute_batch(ways[choice % ways.len()]).is_ok()
+        let is_damaged = connection.execute_batch(ways[choice % ways.len()]).is_ok();
+        state.is_spoiled |= is_damaged;
+        is_damaged
     }
 }
 
@@ -107,7 +159,7 @@ impl Place for Hold {
 
     fn move_aside(&self) -> Result<PathBuf, StateError> {
         let mut state = locked(&self.0.0);
-        state.connection = None;
+        (state.connection, state.is_unclean) = (None, false);
         state.moved += 1;
         Ok(PathBuf::from(format!("state.db.corrupt-{}", state.moved)))
     }
