@@ -61,7 +61,11 @@ async fn settle(world: &mut World) -> Result<(), String> {
             if let Some(violation) = world.scene.violation() {
                 return Err(violation);
             }
-            states.push(status.ok_or_else(|| format!("{} gives no status", world.devices[device].name))?);
+            let status = status.ok_or_else(|| format!("{} gives no status", world.devices[device].name))?;
+            if status.state == FolderState::Halted {
+                add_again(world, device).await?;
+            }
+            states.push(status);
         }
         world.live(100, usize::MAX).await;
         let now = (world.hub.changes(), trees(world));
@@ -80,6 +84,15 @@ fn rests(status: &FolderStatus) -> bool {
         FolderState::Attention => status.conflicts == 0 && status.holds == 0 && !status.problems.is_empty(),
         _ => false,
     }
+}
+
+/// What a person is told to do with a folder whose directory is not the one it was, where that cannot be put back: the
+/// folder is removed and added again.
+async fn add_again(world: &mut World, device: usize) -> Result<(), String> {
+    world.scene.note("added again", device as u64, String::new);
+    world.stop(device).await;
+    world.devices[device].database.lose();
+    world.start(device).map_err(|why| format!("{} cannot be added again: {why}", world.devices[device].name))
 }
 
 /// As a person would.
