@@ -257,6 +257,7 @@ impl Folder {
                 Err(ApplyError::Changed { .. }) => continue,
                 other => other?,
             };
+            self.check_case(path, &dir)?;
             if other_form(&*self.disk, &dir, path) {
                 return Err(ApplyError::Changed { path: path.clone() });
             }

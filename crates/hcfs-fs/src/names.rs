@@ -260,14 +260,29 @@ impl Folder {
     /// another case or form.
     pub(crate) fn taken(&self, path: &RelPath, to: &[u8]) -> ApplyError {
         let (dir, name) = split(to);
-        if self.holds_exactly(dir, name) {
-            return ApplyError::Changed { path: path.clone() };
+        if self.holds_exactly(dir, name) { ApplyError::Changed { path: path.clone() } } else { folded(path) }
+    }
+
+    /// Refuses a directory on the way to `path` that stands on disk in another case: what is put below it would be found
+    /// under another path, and not under its own.
+    pub(crate) fn check_case(&self, path: &RelPath, mut dir: &[u8]) -> Result<(), ApplyError> {
+        while self.case_insensitive && !dir.is_empty() {
+            let (above, name) = split(dir);
+            if !self.holds_exactly(above, name) {
+                return Err(folded(path));
+            }
+            dir = above;
         }
-        ApplyError::NameNotPossible {
-            path: path.clone(),
-            reason: "another name there differs from it only in case or form, and the file system takes them for one"
-                .into(),
-        }
+        Ok(())
+    }
+}
+
+/// A name of `path` cannot stand beside one that is there.
+fn folded(path: &RelPath) -> ApplyError {
+    ApplyError::NameNotPossible {
+        path: path.clone(),
+        reason: "another name there differs from it only in case or form, and the file system takes them for one"
+            .into(),
     }
 }
 

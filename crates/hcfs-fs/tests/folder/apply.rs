@@ -341,6 +341,23 @@ fn a_name_taken_in_another_case_is_not_overwritten() {
 }
 
 #[test]
+fn nothing_is_put_below_a_directory_in_another_case() {
+    let scratch = Scratch::with(Script { folds_case: true, ..Script::default() });
+    scratch.write("D/x", "mine");
+    scratch.write("z", "also mine");
+    let folder = scratch.open();
+    let result = install(&folder, staged(&folder, "aa", "theirs"), "d/y", Expect::Absent);
+    assert!(matches!(result, Err(ApplyError::NameNotPossible { .. })), "{result:?}");
+    let result = rename(&folder, "z", "d/z", &entry(&folder, "z"));
+    assert!(matches!(result, Err(ApplyError::NameNotPossible { .. })), "{result:?}");
+    let names: Vec<_> =
+        scratch.files("").into_iter().map(|(path, _)| path).filter(|path| !path.starts_with('.')).collect();
+    assert_eq!(names, ["D/x", "z"]);
+    install(&folder, staged(&folder, "bb", "theirs"), "D/y", Expect::Absent).unwrap();
+    assert_eq!(scratch.read("D/y").unwrap(), "theirs");
+}
+
+#[test]
 fn a_name_the_disk_cannot_hold_is_its_own_problem_and_255_bytes_fit() {
     let scratch = Scratch::new();
     let folder = scratch.open();
