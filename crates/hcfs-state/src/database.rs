@@ -71,12 +71,12 @@ fn configure(connection: &Connection) -> Result<(), StateError> {
     connection.pragma_update(None, "temp_store", "memory")?;
     // Negative: KiB. Writes come in path order and need few pages; revision marks are the exception.
     connection.pragma_update(None, "cache_size", -8192)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(96);
     Ok(())
 }
 
 fn quick_check(connection: &Connection) -> Result<(), StateError> {
-    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    let found: String = connection.prepare_cached("PRAGMA quick_check(1)")?.query_row([], |row| row.get(0))?;
     if found == "ok" { Ok(()) } else { Err(StateError::corrupt(found)) }
 }
 

@@ -91,13 +91,17 @@ impl Store {
         set(connection, LAST_CYCLE, meta.last_cycle.map(|time| time.0))?;
         set(connection, LAST_FULL_SCAN, meta.last_full_scan.map(|time| time.0))?;
         // Another id is another device: the row before stays, as one this folder was once synced by.
-        connection.execute("UPDATE device SET own = 0 WHERE own = 1 AND id IS NOT ?1", params![meta.device])?;
+        connection
+            .prepare_cached("UPDATE device SET own = 0 WHERE own = 1 AND id IS NOT ?1")?
+            .execute(params![meta.device])?;
         if let Some(id) = meta.device {
-            connection.execute(
-                "INSERT INTO device (id, own, name) VALUES (?1, 1, ?2)
-                 ON CONFLICT (id) DO UPDATE SET own = 1, name = excluded.name WHERE own = 0 OR name <> excluded.name",
-                params![id, meta.device_name],
-            )?;
+            connection
+                .prepare_cached(
+                    "INSERT INTO device (id, own, name) VALUES (?1, 1, ?2)
+                     ON CONFLICT (id) DO UPDATE SET own = 1, name = excluded.name
+                     WHERE own = 0 OR name <> excluded.name",
+                )?
+                .execute(params![id, meta.device_name])?;
         }
         edit.commit()?;
         Ok(())

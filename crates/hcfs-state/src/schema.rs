@@ -6,6 +6,7 @@
 
 use std::sync::OnceLock;
 
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, params};
 
 use crate::{Identity, StateError};
@@ -40,13 +41,12 @@ impl Schema {
     /// # Errors
     /// Newer, or not a database of this kind.
     pub(crate) fn version(&self, connection: &Connection) -> Result<usize, StateError> {
-        let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let found: u32 = one(connection, "PRAGMA user_version")?;
+        let tables: i64 = one(connection, "SELECT count(*) FROM sqlite_schema")?;
         if found == 0 && tables == 0 {
             return Ok(0);
         }
-        let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-        if application != self.application_id {
+        if one::<i64>(connection, "PRAGMA application_id")? != self.application_id {
             return Err(StateError::corrupt("it is another program's database"));
         }
         let applied = applied(connection)?;
@@ -114,11 +114,16 @@ impl Schema {
     }
 }
 
+/// The value of a statement that gives one.
+fn one<T: FromSql>(connection: &Connection, sql: &str) -> Result<T, StateError> {
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
 /// The tables and indices of a database, as they were declared: kind, name and statement.
 pub(crate) type Shape = Vec<(String, String, Option<String>)>;
 
 fn shape(connection: &Connection) -> Result<Shape, StateError> {
-    let mut statement = connection.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
+    let mut statement = connection.prepare_cached("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
     let shape = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     Ok(shape.collect::<rusqlite::Result<_>>()?)
 }
@@ -131,7 +136,7 @@ fn checksum_of(sql: &str) -> [u8; 32] {
 fn applied(connection: &Connection) -> Result<Vec<[u8; 32]>, StateError> {
     let mut checksums = Vec::new();
     let mut statement = connection
-        .prepare("SELECT version, checksum FROM migration ORDER BY version")
+        .prepare_cached("SELECT version, checksum FROM migration ORDER BY version")
         .map_err(|error| schema_error(error, "it has no migrations"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -157,7 +162,8 @@ fn schema_error(error: rusqlite::Error, what: &str) -> StateError {
 /// Whether a database of version 1 or later belongs to `identity`.
 pub(crate) fn verify_identity(connection: &Connection, identity: &Identity) -> Result<(), StateError> {
     let (account, folder): (String, String) = connection
-        .query_row("SELECT account, hash FROM folder WHERE role = ?1", [FILES], |row| Ok((row.get(0)?, row.get(1)?)))
+        .prepare_cached("SELECT account, hash FROM folder WHERE role = ?1")
+        .and_then(|mut statement| statement.query_row([FILES], |row| Ok((row.get(0)?, row.get(1)?))))
         .map_err(|error| match error {
             rusqlite::Error::QueryReturnedNoRows => StateError::corrupt("it belongs to no folder"),
             other => schema_error(other, "it has no folder"),
