@@ -1,4 +1,5 @@
-//! Commands that need no running daemon: `up`, `init`, `daemon`, `doctor`, `key`, `server`.
+//! Commands that need no running daemon: `up`, `init`, `daemon`, `doctor`, `key`, and the ways to those with files of
+//! their own.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,18 +19,25 @@ use crate::{VERSION, doctor, fetch, serve};
 pub(crate) async fn carry_out(
     command: &LocalCommand,
     global: &GlobalOptions,
-    paths: Paths,
     env: &Environment,
     terminal: &mut Terminal,
 ) -> Outcome {
+    // Not known where nobody is at home, which is nothing to a server that is told where its files are.
+    let paths = || global.paths(&|name| env(name)).map_err(Failure::paths);
     match command {
-        LocalCommand::Up(options) => up(options, global, paths, env, terminal).await,
-        LocalCommand::Init(options) => init(options, global, paths, env, terminal).await,
-        LocalCommand::Doctor => doctor::carry_out(global, &paths, env, terminal).await,
-        LocalCommand::Daemon => daemon(paths, env).await,
-        LocalCommand::Key(command) => key(command.clone(), global, paths, env, terminal).await,
-        LocalCommand::Fetch(options) => fetch::carry_out(options, global, &paths, env, terminal).await,
-        LocalCommand::Server(options) => serve::carry_out(options, global, &paths, terminal).await,
+        LocalCommand::Up(options) => up(options, global, paths()?, env, terminal).await,
+        LocalCommand::Init(options) => init(options, global, paths()?, env, terminal).await,
+        LocalCommand::Doctor => doctor::carry_out(global, &paths()?, env, terminal).await,
+        LocalCommand::Daemon => daemon(paths()?, env).await,
+        LocalCommand::Key(command) => key(command.clone(), global, paths()?, env, terminal).await,
+        LocalCommand::Fetch(options) => fetch::carry_out(options, global, &paths()?, env, terminal).await,
+        LocalCommand::Server(options) => {
+            let data = match &options.data {
+                Some(data) => data.clone(),
+                None => paths()?.server_data,
+            };
+            serve::carry_out(options, data, global, terminal).await
+        }
     }
 }
 

@@ -50,10 +50,7 @@ async fn carry_out(invocation: &Invocation, env: &Environment, terminal: &mut Te
         Command::Version => Ok(hcfs_cli::print_version(options, terminal)),
         Command::Completions(asked) => Ok(hcfs_cli::print_completions(asked, options, terminal)?),
         Command::Man(asked) => Ok(hcfs_cli::write_pages(asked, options, terminal)?),
-        Command::Local(command) => {
-            let paths = options.paths(&|name| env(name)).map_err(Failure::paths)?;
-            local::carry_out(command, options, paths, env, terminal).await
-        }
+        Command::Local(command) => local::carry_out(command, options, env, terminal).await,
         Command::Socket(command) => {
             let paths = options.paths(&|name| env(name)).map_err(Failure::paths)?;
             if command.brings_its_own_daemon() && !hcfs_cli::is_reachable(&paths.socket).await {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 
 use hcfs_cli::args::{GlobalOptions, ServeOptions, ServerCommand, ServerOptions};
-use hcfs_cli::{ErrorCode, ExitCode, Paths, Terminal};
+use hcfs_cli::{ErrorCode, ExitCode, Terminal};
 use hcfs_server::{AccountPolicy, RunningServer, Server, ServerConfig, ServerError, Storage, TlsFiles};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,14 +14,14 @@ use crate::care;
 use crate::failure::{Failure, Outcome};
 use crate::people::{self, days};
 
-/// Carries out `hcfs server …`.
+/// Carries out `hcfs server …` on the files in `data`.
 pub(crate) async fn carry_out(
     options: &ServerOptions,
+    data: PathBuf,
     global: &GlobalOptions,
-    paths: &Paths,
     terminal: &mut Terminal,
 ) -> Outcome {
-    let storage = storage(options, paths).map_err(Failure::server)?;
+    let storage = storage(options, data).map_err(Failure::server)?;
     match &options.command {
         None => serve(options, storage, terminal).await,
         Some(ServerCommand::Token(command)) => people::token(command, &storage, global, terminal).await,
@@ -36,8 +36,8 @@ pub(crate) async fn carry_out(
 }
 
 /// Where the server keeps what it stores.
-fn storage(options: &ServerOptions, paths: &Paths) -> Result<Storage, ServerError> {
-    let mut storage = Storage::local(options.data.clone().unwrap_or_else(|| paths.server_data.clone()));
+fn storage(options: &ServerOptions, data: PathBuf) -> Result<Storage, ServerError> {
+    let mut storage = Storage::local(data);
     if let Some(url) = &options.storage.database {
         storage = storage.with_database(url)?;
     }
