@@ -7,6 +7,7 @@ mod about;
 mod local;
 mod recovery;
 mod server;
+mod service;
 mod socket;
 mod source;
 mod storage;
@@ -30,6 +31,7 @@ pub use recovery::{AskedPath, RestoredFile, TrashCommand, TrashOptions};
 pub use server::{
     AccountCommand, AccountQuota, InvitationCommand, InvitationCreate, InvitationWithdraw, OneAccount, ServeOptions,
 };
+pub use service::{ServiceCommand, ServiceScope};
 pub use socket::{
     AddedFolder, AnsweredHold, CatOptions, ConflictCommand, ConflictsOptions, FolderCommand, GetOptions, HoldCommand,
     HoldsOptions, Labels, LogOptions, LsOptions, MvOptions, ProblemsOptions, PutOptions, ResolvedConflict, RmOptions,
@@ -95,19 +97,23 @@ impl GlobalOptions {
     /// # Errors
     /// A place that is not known, or cannot be used.
     pub fn paths(&self, env: &impl Fn(&str) -> Option<OsString>) -> Result<Paths, PathsError> {
-        Paths::from_env(&|name| {
-            let option = match name {
-                "HCFS_CONFIG" => &self.config,
-                "HCFS_STATE_DIR" => &self.state_dir,
-                "HCFS_SOCKET" => &self.socket,
-                _ => &None,
-            };
-            match option {
-                // Only an empty path has no absolute form; it is then refused as what it is.
-                Some(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()).into()),
-                None => env(name),
-            }
-        })
+        Paths::from_env(&|name| self.variable(name, env))
+    }
+
+    /// A variable of the environment, or the option that comes before it.
+    #[must_use]
+    pub fn variable(&self, name: &str, env: &impl Fn(&str) -> Option<OsString>) -> Option<OsString> {
+        let option = match name {
+            "HCFS_CONFIG" => &self.config,
+            "HCFS_STATE_DIR" => &self.state_dir,
+            "HCFS_SOCKET" => &self.socket,
+            _ => &None,
+        };
+        match option {
+            // Only an empty path has no absolute form; it is then refused as what it is.
+            Some(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()).into()),
+            None => env(name),
+        }
     }
 }
 

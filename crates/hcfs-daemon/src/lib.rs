@@ -24,6 +24,7 @@ mod page;
 mod place;
 mod rates;
 pub mod secret;
+pub mod service;
 pub mod setup;
 mod socket;
 pub mod sources;

@@ -2,6 +2,7 @@
 
 use hcfs_cli::{CliError, ErrorCode, ExitCode, PathsError, Terminal};
 use hcfs_daemon::DaemonError;
+use hcfs_daemon::service::ServiceError;
 use hcfs_server::ServerError;
 
 /// How a command ends.
@@ -45,6 +46,18 @@ impl Failure {
 impl From<CliError> for Failure {
     fn from(error: CliError) -> Self {
         Self(error)
+    }
+}
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        Self::daemon(error)
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        Self::new(error.code(), sentence(&error), error.hint())
     }
 }
 

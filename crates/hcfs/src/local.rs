@@ -13,7 +13,7 @@ use hcfs_daemon::{Ask, Config, Daemon, DaemonError, Ended, Environment, OnLocked
 
 use crate::embedded::Embedded;
 use crate::failure::{Failure, Outcome};
-use crate::{VERSION, doctor, fetch, serve};
+use crate::{VERSION, doctor, fetch, serve, service};
 
 /// Carries out a command.
 pub(crate) async fn carry_out(
@@ -22,13 +22,14 @@ pub(crate) async fn carry_out(
     env: &Environment,
     terminal: &mut Terminal,
 ) -> Outcome {
-    // Not known where nobody is at home, which is nothing to a server that is told where its files are.
+    // Not known where nobody is at home, which is nothing to a server or to a service for somebody else.
     let paths = || global.paths(&|name| env(name)).map_err(Failure::paths);
     match command {
         LocalCommand::Up(options) => up(options, global, paths()?, env, terminal).await,
         LocalCommand::Init(options) => init(options, global, paths()?, env, terminal).await,
         LocalCommand::Doctor => doctor::carry_out(global, &paths()?, env, terminal).await,
         LocalCommand::Daemon => daemon(paths()?, env).await,
+        LocalCommand::Service(command) => service::carry_out(command, global, env, terminal).await,
         LocalCommand::Key(command) => key(command.clone(), global, paths()?, env, terminal).await,
         LocalCommand::Fetch(options) => fetch::carry_out(options, global, &paths()?, env, terminal).await,
         LocalCommand::Server(options) => {
@@ -154,7 +155,7 @@ async fn key(
 ) -> Outcome {
     let env = Arc::clone(env);
     let json = global.json;
-    let said = blocking(move || {
+    let said = blocking::<_, DaemonError>(move || {
         let mut ask = hcfs_daemon::Terminal;
         let config = Config::load(&paths, &env)?;
         let open = |ask: &mut dyn Ask| identity::open(&paths, &config.unlock, &env, Some(ask));
@@ -196,12 +197,12 @@ async fn key(
     Ok(ExitCode::Done)
 }
 
-/// Runs what asks or derives keys on a thread that may block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, DaemonError> + Send + 'static,
+/// Runs what asks, derives keys or waits for other programs on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static, E: Into<Failure> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Failure> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(Failure::daemon),
+        Ok(done) => done.map_err(Into::into),
         Err(error) => Err(Failure::new(ErrorCode::Internal, error.to_string(), "please report this")),
     }
 }

@@ -11,6 +11,7 @@ mod local;
 mod logging;
 mod people;
 mod serve;
+mod service;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use hcfs_model::{AccountAddress, FolderLabel};
 
 use super::server::{AccountCommand, InvitationCommand, ServeOptions};
+use super::service::ServiceCommand;
 use super::source::FetchOptions;
 use super::storage::{CheckOptions, GcOptions, PublishOptions, StorageOptions};
 
@@ -25,6 +26,13 @@ pub enum LocalCommand {
     /// Run the background service
     #[command(after_help = "Example:\n  hcfs daemon --config /etc/hcfs/config.toml")]
     Daemon,
+    /// Let systemd run the background service: install, look at or remove it
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  hcfs service install\n  hcfs service install --system --user ana\n  hcfs service \
+                      status --json"
+    )]
+    Service(ServiceCommand),
     /// Check everything that can be wrong here, and say how to mend it
     #[command(after_help = "Examples:\n  hcfs doctor\n  hcfs doctor --quiet\n  hcfs doctor --json")]
     Doctor,

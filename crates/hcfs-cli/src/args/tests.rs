@@ -312,6 +312,14 @@ fn commands_of_this_process() {
         assert_eq!(local(&line), expected, "{line}");
     }
     assert_eq!(read("version").unwrap().command, Command::Version);
+    let service = |line: &str| match read(line).map(|read| read.command) {
+        Ok(Command::Local(LocalCommand::Service(command))) => Some(command),
+        _ => None,
+    };
+    let of_ana = ServiceScope { system: true, user: Some("ana".into()) };
+    assert_eq!(service("service install"), Some(ServiceCommand::Install(ServiceScope::default())));
+    assert_eq!(service("service uninstall --system --user ana"), Some(ServiceCommand::Uninstall(of_ana)));
+    assert_eq!(service("service status --user ana"), None, "of whom else than oneself?");
 }
 
 #[test]
@@ -450,9 +458,7 @@ fn commands_of_later_are_not_offered_and_no_option_takes_a_secret() {
             assert!(!["password", "mnemonic", "token", "phrase", "secret"].contains(&name), "{path} --{name}");
         }
     });
-    for later in ["search", "service"] {
-        assert!(!names.contains(&format!("hcfs {later}")), "{later}");
-    }
+    assert!(!names.contains(&"hcfs search".to_owned()));
 }
 
 #[test]
