@@ -16,14 +16,21 @@ const PROGRAMS: [(&str, &str); 5] = [
     ("groff", "groff-base"),
 ];
 
-/// The same for the browser the page is tested in.
-const BROWSER: [(&str, &str); 2] = [("chromium", "chromium"), ("chromedriver", "chromium-driver")];
+/// The same for the browser the page is tested in, and for containers with a systemd of their own.
+const SERVICES: [(&str, &str); 5] = [
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
+    ("systemd-analyze", "systemd"),
+    ("systemd-nspawn", "systemd-container"),
+    ("mmdebstrap", "mmdebstrap"),
+];
 
-/// The tests that need PostgreSQL or the browser.
-const WITH_SERVICES: [&str; 3] = ["shared_stores::", "two_nodes::", "in_the_browser"];
+/// The tests that need PostgreSQL, the browser or systemd.
+const WITH_SERVICES: [&str; 5] =
+    ["shared_stores::", "two_nodes::", "in_the_browser", "under_systemd::", "unit_files::"];
 
 /// Installs, builds, tests; `arguments` go to `cargo test`, but for `--no-services`, which leaves out what needs
-/// PostgreSQL or the browser.
+/// PostgreSQL, the browser or systemd.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let with_services = !arguments.iter().any(|argument| argument == "--no-services");
     let mut arguments: Vec<String> =
@@ -63,8 +70,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 /// Installs the packages of the programs that are missing.
 fn install(with_services: bool) -> Result<()> {
-    let browser = if with_services { BROWSER.as_slice() } else { &[] };
-    let programs = PROGRAMS.iter().chain(browser);
+    let services = if with_services { SERVICES.as_slice() } else { &[] };
+    let programs = PROGRAMS.iter().chain(services);
     let mut missing: Vec<&str> =
         programs.filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
     if with_services && !on_path("initdb") && !has_postgresql() {

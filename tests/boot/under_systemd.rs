@@ -1,0 +1,164 @@
+//! The daemon and the server as services: ready, watched, reloaded, stopped, and not restarted where that is of no use.
+
+use hcfs_tests::text;
+use serde_json::Value;
+
+use crate::container::Container;
+
+/// A user with an account and a folder whose name has whatever a unit could misread.
+const FOLDER: &str = "/home/ana/My \"100%\" Docs: new";
+
+impl Container {
+    /// Runs a line as the user, as a login would.
+    fn ana(line: &str) -> String {
+        let line = line.replace('\'', r"'\''");
+        format!("runuser -u ana -- env HOME=/home/ana XDG_RUNTIME_DIR=/run/user/1000 sh -c 'cd; {line}'")
+    }
+
+    fn with_user(&self) {
+        self.ok("useradd --create-home --uid 1000 ana && loginctl enable-linger ana");
+        self.until("test -S /run/user/1000/bus");
+        self.ok(&Self::ana(&format!("mkdir '{FOLDER}' && echo one > '{FOLDER}/one' && echo private > secret")));
+        self.ok(&Self::ana(&format!("hcfs init --quiet --folder '{FOLDER}' --label docs --device first --json")));
+    }
+
+    /// A property of a unit of a service manager.
+    fn show(&self, manager: &str, unit: &str, property: &str) -> String {
+        let line = format!("systemctl {manager} show --value --property={property} '{unit}'");
+        let line = if manager.is_empty() { line } else { Self::ana(&line) };
+        text(&self.run(&line).unwrap().stdout).trim().to_owned()
+    }
+
+    fn journal(&self, unit: &str) {
+        self.ok(&format!("journalctl --no-pager --output=short-precise _SYSTEMD_UNIT={unit} + _SYSTEMD_USER_UNIT={unit} + UNIT={unit} + USER_UNIT={unit}"));
+    }
+}
+
+#[test]
+fn a_users_own_service() {
+    let container = Container::boot(true);
+    container.with_user();
+    let as_user = |line: &str| Container::ana(line);
+    let show = |property: &str| container.show("--user", "hcfs.service", property);
+    assert!(container.ends(&as_user("hcfs service status"), 4).is_empty());
+
+    container.ok(&as_user("hcfs service install"));
+    container.ok(&as_user("hcfs wait --timeout 60"));
+    container.until(&as_user("hcfs service status | grep \"says       idle, 1 files in step\""));
+    let status: Value = serde_json::from_str(&container.ok(&as_user("hcfs service status --json"))).unwrap();
+    for (field, wanted) in [("installed", true), ("current", true), ("enabled", true)] {
+        assert_eq!(status[field], wanted, "{status}");
+    }
+    assert_eq!((status["state"].as_str(), status["unit"].as_str()), (Some("active"), Some("hcfs.service")));
+    assert_eq!(status["file"], "/home/ana/.config/systemd/user/hcfs.service");
+
+    // The watchdog: fed while all is well, and what no longer moves is ended and started again.
+    let shorter = "[Service]\nWatchdogSec=2\nRestartSec=100ms\n";
+    let drop_ins = ".config/systemd/user/hcfs.service.d";
+    container.ok(&as_user(&format!("mkdir {drop_ins} && echo '{shorter}' > {drop_ins}/shorter.conf")));
+    container.ok(&as_user("systemctl --user daemon-reload && systemctl --user restart hcfs"));
+    let fed = show("WatchdogTimestampMonotonic");
+    container.until(&as_user(&format!(
+        "test \"$(systemctl --user show --value --property=WatchdogTimestampMonotonic hcfs)\" != {fed}"
+    )));
+    let first = show("MainPID");
+    container.ok(&format!("kill -STOP {first}"));
+    container.until(&as_user("test \"$(systemctl --user show --value --property=NRestarts hcfs)\" = 1 && systemctl --user --quiet is-active hcfs"));
+    assert_ne!(show("MainPID"), first);
+
+    // A reload takes a new configuration without a new process.
+    let second = show("MainPID");
+    container
+        .ok(&as_user("sed -i 's/\"first\"/\"renamed\"/' .config/hcfs/config.toml && systemctl --user reload hcfs"));
+    container.until(&as_user("hcfs status --json | grep '\"device\":\"renamed\"'"));
+    assert_eq!(show("MainPID"), second);
+
+    // What trying again does not mend is not tried again.
+    container.ok(&as_user("systemctl --user stop hcfs"));
+    assert_eq!(
+        (show("ActiveState"), show("Result"), show("ExecMainStatus")),
+        ("inactive".into(), "success".into(), "0".into())
+    );
+    container.ok(&as_user("cp .config/hcfs/config.toml good && echo magic = 1 >> .config/hcfs/config.toml"));
+    container.ends(&as_user("systemctl --user start hcfs"), 1);
+    assert_eq!(
+        (show("ActiveState"), show("ExecMainStatus"), show("NRestarts")),
+        ("failed".into(), "78".into(), "0".into())
+    );
+    assert!(container.ends(&as_user("hcfs service install"), 78).contains("magic"));
+    container.ok(&as_user("cp good .config/hcfs/config.toml && hcfs service install"));
+
+    container.ok(&as_user("hcfs service uninstall"));
+    assert_eq!((show("LoadState"), show("ActiveState")), ("not-found".into(), "inactive".into()));
+    container.ok(&as_user(&format!(
+        "test -e '{FOLDER}/one' -a -e .config/hcfs/config.toml -a ! -e .config/systemd/user/hcfs.service"
+    )));
+    container.journal("hcfs.service");
+}
+
+#[test]
+fn a_service_of_the_system() {
+    let container = Container::boot(true);
+    container.with_user();
+    let unit = "hcfs@ana.service";
+    let show = |property: &str| container.show("", unit, property);
+    assert!(container.ends(&Container::ana("hcfs service install --system --user ana"), 77).contains("sudo"));
+
+    container.ok("mkdir /etc/hcfs && hcfs service install --system --user ana");
+    let client = |words: &str| Container::ana(&format!("hcfs --socket /run/hcfs/ana/hcfs.sock {words}"));
+    container.ok(&client("wait --timeout 60"));
+    container.until(&format!("systemctl show --value --property=StatusText {unit} | grep '^idle, 1 files in step$'"));
+    container.ok(&Container::ana(&format!("echo two > '{FOLDER}/two'")));
+    container.until(&format!("systemctl show --value --property=StatusText {unit} | grep '^idle, 2 files in step$'"));
+    container.ok("hcfs service status --system --user ana | grep --invert-match 'not as this version'");
+
+    // It sees the user's folder and its own files of all that the user has, and writes nowhere else.
+    let inside =
+        |line: &str| format!("nsenter --target {} --mount -- runuser -u ana -- sh -c \"{line}\"", show("MainPID"));
+    container.ends(&inside("cat /home/ana/secret"), 1);
+    container.ok(&inside("ls -A /home/ana | sort | tr '\\n' ' ' | grep '^.config .local My'"));
+    for place in ["/home/ana/x", "/usr/x", "/etc/hcfs/x", "/var/lib/x", "/x"] {
+        container.ends(&inside(&format!("touch {place} 2>/dev/null")), 1);
+    }
+    assert_eq!(show("User"), "ana");
+
+    // A folder that is not there may be a file system that is not mounted: it does not start on an empty directory.
+    container.ok(&format!("systemctl stop {unit} && mv '{FOLDER}' /home/ana/away"));
+    container.ends(&format!("systemctl start {unit}"), 1);
+    assert_eq!(show("ExecMainStatus"), "226", "the mount namespace");
+    container.ok(&format!("systemctl stop {unit} && mv /home/ana/away '{FOLDER}'"));
+    container.ok(&Container::ana(&format!("test -e '{FOLDER}/two'")));
+
+    container.ok(&format!("cp /home/ana/.config/hcfs/config.toml /good && echo magic = 1 >> /home/ana/.config/hcfs/config.toml && systemctl reset-failed {unit}"));
+    container.ends(&format!("systemctl start {unit}"), 1);
+    assert_eq!(
+        (show("ActiveState"), show("ExecMainStatus"), show("NRestarts")),
+        ("failed".into(), "78".into(), "0".into())
+    );
+    container.ok("hcfs service uninstall --system --user ana && test ! -e '/etc/systemd/system/hcfs@.service'");
+    container.journal(unit);
+}
+
+#[test]
+fn a_server_of_the_system() {
+    let container = Container::boot(true);
+    let unit = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../systemd/hcfs-server.service");
+    std::fs::copy(unit, container.shared("hcfs-server.service")).unwrap();
+    let show = |property: &str| container.show("", "hcfs-server.service", property);
+    container.ok("cp /shared/hcfs-server.service /etc/systemd/system/ && systemctl daemon-reload");
+    container.ok("systemctl enable --now hcfs-server");
+    assert_eq!(show("ActiveState"), "active");
+    let first = show("MainPID");
+    container.ok("systemctl reload hcfs-server");
+    container.ok("test -e /var/lib/private/hcfs-server");
+    assert_eq!((show("MainPID"), show("ActiveState")), (first, "active".into()));
+    container.ok("systemctl stop hcfs-server");
+    assert_eq!((show("ActiveState"), show("Result")), ("inactive".into(), "success".into()));
+    container.ok("mkdir -p /etc/hcfs-server && echo 'OPTIONS=--database magic://x' > /etc/hcfs-server/options");
+    container.ends("systemctl start hcfs-server", 1);
+    assert_eq!(
+        (show("ActiveState"), show("ExecMainStatus"), show("NRestarts")),
+        ("failed".into(), "78".into(), "0".into())
+    );
+    container.journal("hcfs-server.service");
+}
