@@ -1,5 +1,7 @@
 //! The daemon and the server as services: ready, watched, reloaded, stopped, and not restarted where that is of no use.
 
+mod package;
+
 use hcfs_tests::text;
 use serde_json::Value;
 

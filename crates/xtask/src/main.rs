@@ -4,13 +4,16 @@
 //!   totals.
 //! - `bench [NAME]`: the benchmarks, as ratios within one run.
 //! - `soak [NAME] [--OPTION VALUE]…`: the long runs, such as `soak --minutes 10` or `soak chaos --seeds 1000`.
+//! - `package [--debug]`: the Debian package, into `target/debian`.
 //! - `figures`: lines per crate, the longest files and functions, the depth of each crate's dependencies.
 
 mod bench;
 mod figures;
 mod fuzz;
+mod package;
 mod soak;
 mod test;
+mod tool;
 
 use std::process::{Command, ExitCode};
 
@@ -24,8 +27,9 @@ fn main() -> ExitCode {
         "test" => test::run(&rest),
         "bench" => bench::run(&rest),
         "soak" => soak::run(&rest),
+        "package" => package::run(&rest),
         "figures" => figures::run(),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask test|bench|soak|figures")),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask test|bench|soak|package|figures")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cargo, finish};
+use crate::{cargo, finish, package};
 
 /// Programs the tests start, and the Debian package each comes with.
 const PROGRAMS: [(&str, &str); 5] = [
@@ -43,6 +43,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         arguments.extend(WITH_SERVICES.iter().flat_map(|name| ["--skip".to_owned(), (*name).to_owned()]));
     }
     install(with_services)?;
+    if with_services {
+        package::TOOL.install()?;
+    }
     finish(cargo().args(["build", "--locked", "--package", "hcfs"]))?;
     let mut child = cargo()
         .args(["test", "--locked", "--workspace", "--no-fail-fast"])

@@ -368,3 +368,16 @@ mod editing {
         assert!(std::fs::read_to_string(&kept).unwrap().contains("label = \"n\""));
     }
 }
+
+#[test]
+fn the_example_of_the_package_shows_the_defaults_and_nothing_that_is_wrong() {
+    let example = include_str!("../../../hcfs/packaging/config.toml");
+    assert_eq!(parse(example).unwrap(), Config::defaults());
+    let is_key = |line: &str| line.strip_prefix('#').is_some_and(|rest| !rest.starts_with(' '));
+    let lines = example.lines().map(|line| if is_key(line) { &line[1..] } else { line });
+    let all = parse(&lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let folder = &all.folders[&FolderLabel::new("documents").unwrap()];
+    let ignore = vec!["*.tmp".to_owned(), "target/".to_owned()];
+    assert_eq!(*folder, FolderConfig { ignore, ..FolderConfig::at("/home/me/Documents".into()) });
+    assert!(all.server.token.is_some() && all.server.account.is_some() && all.server.url.is_some());
+}
