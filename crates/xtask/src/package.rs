@@ -11,6 +11,9 @@ use anyhow::{Context, Result, bail};
 use crate::tool::Tool;
 use crate::{cargo, finish};
 
+/// What the program itself writes for the package.
+const PLACE: &str = "target/package";
+
 /// What makes it.
 pub(crate) const TOOL: Tool = Tool { name: "cargo-deb", version: "3.8.0" };
 
@@ -34,6 +37,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     finish(&mut build)?;
     let program = Path::new("target").join(if debug { "debug" } else { "release" }).join("hcfs");
+    write_pages(&program)?;
     if let Some(time) = commit_time() {
         pack.env("SOURCE_DATE_EPOCH", time);
     }
@@ -45,6 +49,29 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let package = said.trim().lines().last().context("cargo deb names no package")?;
     let (program, whole) = (std::fs::metadata(program)?.len(), std::fs::metadata(package)?.len());
     writeln!(std::io::stdout(), "program {program} bytes, package {whole} bytes\n{package}")?;
+    Ok(())
+}
+
+/// Has the program write its manual pages and what shells complete.
+fn write_pages(program: &Path) -> Result<()> {
+    let place = Path::new(PLACE);
+    if place.exists() {
+        std::fs::remove_dir_all(place)?;
+    }
+    std::fs::create_dir_all(place)?;
+    let manual = place.join("man");
+    finish(Command::new(program).arg("man").arg(&manual))?;
+    for page in std::fs::read_dir(&manual)? {
+        finish(Command::new("gzip").args(["--best", "--no-name"]).arg(page?.path()))?;
+    }
+    for (shell, name) in [("bash", "hcfs"), ("zsh", "_hcfs"), ("fish", "hcfs.fish")] {
+        let out = Command::new(program).args(["completions", shell]).output()?;
+        if !out.status.success() {
+            bail!("hcfs completions {shell} ended with {}", out.status);
+        }
+        std::fs::create_dir_all(place.join(shell))?;
+        std::fs::write(place.join(shell).join(name), out.stdout)?;
+    }
     Ok(())
 }
 

@@ -50,6 +50,11 @@ fn installed_started_upgraded_removed_and_purged() {
     container.ok("dpkg --install /shared/1.deb");
     assert!(container.ok("hcfs version").starts_with("hcfs "));
     assert_eq!((show(server, "UnitFileState"), show(server, "ActiveState")), ("disabled".into(), "inactive".into()));
+    let share = "/usr/share";
+    container.ok(&format!("zcat {share}/man/man1/hcfs-service.1.gz | grep '^.TH HCFS-SERVICE 1'"));
+    container.ok(&format!("bash -n {share}/bash-completion/completions/hcfs"));
+    container
+        .ok(&format!("cd {share} && test -s zsh/vendor-completions/_hcfs -a -s fish/vendor_completions.d/hcfs.fish"));
     container.ok("test -d /etc/hcfs && test -z \"$(ls /etc/hcfs)\"");
 
     container.with_user();
