@@ -149,3 +149,33 @@ fn no_daemon_and_wrong_use() {
     assert_eq!(machine.run(&["no-such-command"]).unwrap().status.code(), Some(2));
     assert_eq!(machine.run(&["--help"]).unwrap().status.code(), Some(0));
 }
+
+#[test]
+fn the_doctor_finds_several_mistakes_at_once() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::new();
+    let a = site.device("a", None);
+    std::fs::remove_file(a.machine.path(".local/state/hcfs/recovery-phrase.txt")).unwrap();
+    let open = |mode| std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(a.machine.path("token"), open(0o600)).unwrap();
+    let sound = a.machine.run(&["doctor", "--json"]).unwrap();
+    assert_eq!(sound.status.code(), Some(0), "{}", text(&sound.stdout));
+
+    std::fs::set_permissions(a.machine.path(".local/state/hcfs/unlock.key"), open(0o644)).unwrap();
+    std::fs::write(a.machine.path("token"), "no-such-token").unwrap();
+    std::fs::remove_dir(&a.folder).unwrap();
+    let found = a.machine.run(&["doctor", "--json"]).unwrap();
+    assert_eq!(found.status.code(), Some(1), "{}", text(&found.stdout));
+    let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
+    let checks = found["checks"].as_array().unwrap();
+    let failed: Vec<&str> =
+        checks.iter().filter(|check| check["verdict"] == "fail").map(|check| check["name"].as_str().unwrap()).collect();
+    // What opens the account is closed to the program as long as others can read it; the token it reads all the same.
+    assert_eq!(failed, ["secret", "unlock", "directory"], "{checks:#?}");
+    std::fs::set_permissions(a.machine.path(".local/state/hcfs/unlock.key"), open(0o600)).unwrap();
+    let found = a.machine.run(&["doctor", "--quiet"]).unwrap();
+    let said = text(&found.stdout);
+    assert_eq!(found.status.code(), Some(1), "{said}");
+    assert!(said.contains("fail  token ") && said.contains("hint: check the token"), "{said}");
+    assert!(!said.contains("ok  "), "{said}");
+}

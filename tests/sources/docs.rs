@@ -43,16 +43,7 @@ fn every_example_is_read_and_every_command_runs() {
     let mut ran = 0;
     for line in blocks("sh").into_iter().flat_map(str::lines) {
         let line = placed(&scene, line);
-        // As a person types it, pipes and all.
-        let mut shell = scene.device.machine.hcfs(&[]);
-        let program = shell.get_program().to_owned();
-        let directory = std::path::Path::new(&program).parent().unwrap().to_owned();
-        let envs: Vec<_> =
-            shell.get_envs().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))).collect();
-        shell = std::process::Command::new("sh");
-        let path_of = format!("{}:{}", directory.display(), std::env::var("PATH").unwrap_or_default());
-        shell.args(["-c", &line]).env_clear().envs(envs).env("PATH", path_of).env("FILES_KEY", CREDENTIAL);
-        let out = shell.current_dir(scene.device.machine.path("")).output().unwrap();
+        let out = scene.device.machine.shell(&line).env("FILES_KEY", CREDENTIAL).output().unwrap();
         assert!(out.status.success(), "{line}: {}{}", text(&out.stdout), text(&out.stderr));
         ran += 1;
     }

@@ -79,6 +79,33 @@ impl Machine {
         command
     }
 
+    /// A line as a person types it into a shell, pipes and all, from the home, with `hcfs` on the search path.
+    ///
+    /// # Panics
+    /// The program lies nowhere.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without the program cannot go on")]
+    pub fn shell(&self, line: &str) -> Command {
+        let directory = program().parent().expect("the program lies in a directory");
+        let search = std::env::var("PATH").unwrap_or_default();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).env_clear().env("PATH", format!("{}:{search}", directory.display()));
+        shell.env("HOME", self.home.path()).env("XDG_RUNTIME_DIR", self.path("run")).stdin(Stdio::null());
+        shell.current_dir(self.home.path());
+        shell
+    }
+
+    /// Starts one command of a line as a person types it in the background, its output going to a file in the home.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn spawn_line(&mut self, line: &str) -> std::io::Result<()> {
+        let log = std::fs::File::options().create(true).append(true).open(self.path("background.log"))?;
+        let child = self.shell(&format!("exec {line}")).stdout(log.try_clone()?).stderr(log).spawn()?;
+        self.running.push(child);
+        Ok(())
+    }
+
     /// Runs `hcfs` to its end. What it was told and what it said is shown with a test that fails, and by `--nocapture`; not
     /// where secrets are made or told, nor what is asked over and over.
     ///
@@ -178,6 +205,22 @@ impl Machine {
             std::thread::park_timeout(Duration::from_millis(30));
         }
         panic!("{what} not within {DEADLINE:?}\nlast status: {last:#?}\nlog:\n{}", self.said())
+    }
+
+    /// Waits until something is so.
+    ///
+    /// # Panics
+    /// It is not within [`DEADLINE`].
+    #[expect(clippy::panic, reason = "a test whose program does not get there has failed")]
+    pub fn until_true(&self, what: &str, is: impl Fn() -> bool) {
+        let begin = Instant::now();
+        while begin.elapsed() < DEADLINE {
+            if is() {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(30));
+        }
+        panic!("{what} not within {DEADLINE:?}\nlog:\n{}", self.said())
     }
 
     /// Waits until every folder is idle with this many files.
