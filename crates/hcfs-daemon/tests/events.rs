@@ -13,11 +13,11 @@ mod machine;
 
 use std::collections::VecDeque;
 
-use hcfs_api::{FolderState, StreamEvent, routes};
+use hcfs_api::{FolderState, Status, StreamEvent, SyncReply, routes};
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
 use hyper::body::Incoming;
-use machine::{Client, DEADLINE, Machine, idle};
+use machine::{Client, DEADLINE, Machine, idle, until};
 
 /// Reads elements of a stream as they come.
 struct Events {
@@ -92,7 +92,7 @@ async fn a_reader_gets_a_snapshot_then_events_and_comes_back_without_loss() {
     drop(events);
 
     machine.write("two.txt", "2");
-    machine::until(&running, "two", |status| status.idle && status.totals.counts.synced_files == 2).await;
+    until(&running, "two", |status| status.idle && status.totals.counts.synced_files == 2).await;
     let mut back = Events::open(&client, &routes::events_since(last)).await;
     let (id, first) = back.next().await.unwrap();
     assert!(matches!(first, StreamEvent::Snapshot(_)));
@@ -127,4 +127,29 @@ async fn a_reader_from_another_run_is_told_that_it_lost_events() {
         }
     }
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_never_read_their_events_slow_nobody() {
+    let machine = Machine::with_folder();
+    let running = machine.start().await;
+    idle(&running).await;
+    let mut silent = Vec::new();
+    for _ in 0..30 {
+        let mut stream = tokio::net::UnixStream::connect(&machine.paths.socket).await.unwrap();
+        let request = format!("GET {} HTTP/1.1\r\nhost: hcfs\r\n\r\n", routes::EVENTS);
+        tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
+        silent.push(stream);
+    }
+    for number in 0..400 {
+        machine.write(&format!("{number}.txt"), "x");
+    }
+    let client = machine.client();
+    let reply: SyncReply = client.post(&routes::sync("docs", None)).await;
+    assert!(reply.ended);
+    until(&running, "in step", |status| status.idle && status.totals.counts.synced_files == 400).await;
+    let status: Status = client.get(routes::STATUS).await;
+    assert!(status.idle);
+    // Nor do they keep the daemon from ending.
+    tokio::time::timeout(DEADLINE, running.stop()).await.unwrap();
 }

@@ -19,7 +19,7 @@ use hcfs_api::{
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, StatusCode};
 use machine::{Machine, error_of, idle, mode, until};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folder_comes_into_step_and_every_route_says_so() {
@@ -419,5 +419,80 @@ async fn the_status_is_given_as_numbers() {
         assert!(text.lines().any(|known| known == line), "{line} in\n{text}");
     }
     assert!(!text.contains(machine.dir.path().to_str().unwrap()), "no path stands there");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_clients_that_change_one_thing_at_once_one_does() {
+    let machine = Machine::with_folder();
+    for number in 0..60 {
+        machine.write(&format!("{number}.txt"), "x");
+    }
+    let running = machine.start().await;
+    idle(&running).await;
+    let (one, two) = (machine.client(), machine.client());
+
+    let path = machine.dir.path().join("photos");
+    std::fs::create_dir(&path).unwrap();
+    let body = format!("{{\"label\": \"photos\", \"path\": {:?}}}", path.to_str().unwrap());
+    let (first, second) =
+        tokio::join!(one.call(Method::POST, routes::FOLDERS, &body), two.call(Method::POST, routes::FOLDERS, &body));
+    let (done, refused) = if first.0 == StatusCode::OK { (first, second) } else { (second, first) };
+    assert_eq!(done.0, StatusCode::OK);
+    assert_eq!(error_of(refused.0, &refused.1).code, ErrorCode::Exists);
+    let photos = routes::folder("photos");
+    let (first, second) = tokio::join!(one.call(Method::DELETE, &photos, ""), two.call(Method::DELETE, &photos, ""));
+    let (done, refused) = if first.0 == StatusCode::OK { (first, second) } else { (second, first) };
+    assert_eq!(done.0, StatusCode::OK);
+    assert_eq!(error_of(refused.0, &refused.1).code, ErrorCode::NoFolder);
+
+    // A hold gets one answer: the second client is told that there is none any more.
+    for number in 0..60 {
+        std::fs::remove_file(machine.root().join(format!("{number}.txt"))).unwrap();
+    }
+    one.post::<SyncReply>(&routes::sync("docs", None)).await;
+    let holds: Page<Hold> = one.get(&routes::holds("docs", 0, 10)).await;
+    let hold = routes::hold("docs", holds.items[0].id);
+    let (first, second) = tokio::join!(
+        one.call(Method::POST, &hold, r#"{"accept": false}"#),
+        two.call(Method::POST, &hold, r#"{"accept": true}"#)
+    );
+    let answers = [&first, &second].map(|(status, _)| *status);
+    assert_eq!(answers.iter().filter(|status| **status == StatusCode::OK).count(), 1, "{answers:?}");
+    let is_restored = first.0 == StatusCode::OK;
+    let refused = if is_restored { second } else { first };
+    assert_eq!(error_of(refused.0, &refused.1).code, ErrorCode::NotFound);
+    let files = if is_restored { 60 } else { 0 };
+    until(&running, "settled", |status| status.idle && status.totals.counts.synced_files == files).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gibibyte_where_json_is_due_is_refused_before_it_is_read() {
+    let machine = Machine::with_folder();
+    let running = machine.start().await;
+    for announced in [true, false] {
+        let mut stream = tokio::net::UnixStream::connect(&machine.paths.socket).await.unwrap();
+        let length = if announced { "content-length: 1073741824" } else { "transfer-encoding: chunked" };
+        let head = format!("POST /v1/folders HTTP/1.1\r\nhost: hcfs\r\n{length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Far less than all of it, and far more than is taken: the rest would not even fit the socket's buffer.
+        let part = vec![b' '; 256 * 1024];
+        let sent = async {
+            if !announced {
+                stream.write_all(format!("{:x}\r\n", part.len()).as_bytes()).await?;
+            }
+            stream.write_all(&part).await
+        };
+        // It may be closed while this still sends.
+        let _ = tokio::time::timeout(machine::DEADLINE, sent).await.unwrap();
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(machine::DEADLINE, stream.read_to_end(&mut answer)).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 413 "), "announced {announced}: {read:?} {answer:?}");
+        assert!(answer.contains("\"too_large\""), "{answer}");
+    }
+    let status: Status = machine.client().get(routes::STATUS).await;
+    assert_eq!(status.daemon.version, "1.2.3");
     running.stop().await;
 }
