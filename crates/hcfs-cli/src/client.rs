@@ -118,7 +118,10 @@ impl Client {
     ) -> Result<T, CliError> {
         let body = self.send(request, within).await?.into_body();
         let bytes = collect(body, ANSWER_MAX).await?;
-        serde_json::from_slice(&bytes).map_err(|error| odd(&error.to_string()))
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.other_version().await.unwrap_or_else(|| odd(&error.to_string()))),
+        }
     }
 
     /// The answer to a request, once its head says that it succeeded.
@@ -144,6 +147,20 @@ impl Client {
             Ok(ErrorBody { error }) => Err(error.into()),
             Err(_) => Err(odd(&format!("status {status} without an error"))),
         }
+    }
+
+    /// That the daemon is of another version, if it is: asked when an answer was not understood.
+    pub(crate) async fn other_version(&self) -> Option<CliError> {
+        let own = env!("CARGO_PKG_VERSION");
+        let asked = self.send(head(Method::GET, routes::STATUS, Full::default()).ok()?, Some(self.at_hand));
+        let status = collect(asked.await.ok()?.into_body(), ANSWER_MAX).await.ok()?;
+        // Of a version that is not known nothing but this much is taken for granted.
+        let status: serde_json::Value = serde_json::from_slice(&status).ok()?;
+        let theirs = status["daemon"]["version"].as_str().filter(|theirs| *theirs != own)?;
+        let message =
+            format!("the daemon is version {theirs} and this program {own}: they do not understand each other");
+        let hint = "update the older of the two, and restart the daemon";
+        Some(CliError::Api(ApiError::new(ErrorCode::Internal, message, hint)))
     }
 
     async fn ask(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, CliError> {

@@ -5,6 +5,7 @@
 #[cfg(test)]
 mod scripted;
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -54,6 +55,8 @@ pub struct Terminal {
     out_shown: Shown,
     err_shown: Shown,
     color: bool,
+    /// Whether a terminal shows nothing but ASCII.
+    ascii: bool,
     asks: bool,
     answering: Answering,
     now: Arc<dyn Fn() -> UnixMillis + Send + Sync>,
@@ -73,6 +76,7 @@ impl Terminal {
             out_shown: shown(io::stdout().is_terminal()),
             err_shown: shown(io::stderr().is_terminal()),
             color: set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb"),
+            ascii: is_ascii(set),
             asks: io::stdin().is_terminal() && io::stderr().is_terminal(),
             answering: Arc::new(answer),
             now: Arc::new(now),
@@ -127,6 +131,8 @@ impl Terminal {
     /// # Errors
     /// Nobody reads it any more, or it cannot be written.
     pub fn out(&mut self, text: &str) -> Result<(), CliError> {
+        // A file or a pipe gets the text as it is.
+        let text = if self.ascii && !matches!(self.out_shown, Shown::Nowhere) { in_ascii(text) } else { text.into() };
         self.out_bytes(text.as_bytes())
     }
 
@@ -152,6 +158,7 @@ impl Terminal {
 
     /// Prints to stderr. Where even that fails nobody can be told.
     pub fn err(&mut self, text: &str) {
+        let text = if self.ascii && self.is_watched() { in_ascii(text) } else { text.into() };
         let _ = self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush());
     }
 
@@ -200,6 +207,32 @@ fn look(shown: Shown, size: impl Fn() -> rustix::io::Result<Winsize>, color: boo
     }
 }
 
+/// Whether the locale is one without UTF-8. Where none is set at all the terminal is taken for one of today.
+fn is_ascii(set: impl Fn(&'static str) -> Option<std::ffi::OsString>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+    locale.is_some_and(|locale| {
+        let locale = locale.to_string_lossy().to_ascii_lowercase();
+        !locale.contains("utf-8") && !locale.contains("utf8")
+    })
+}
+
+/// A text for a terminal that would show other characters as something else: they are spelled out.
+fn in_ascii(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for char in text.chars() {
+        match char {
+            // Where something was cut.
+            '…' => out.push('~'),
+            char if char.is_ascii() => out.push(char),
+            char => out.extend(char.escape_unicode()),
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// Does not wait: some browsers stay until they are closed.
 fn browse(file: &Path) -> io::Result<()> {
     let mut command = Command::new("xdg-open");
@@ -230,3 +263,31 @@ fn answer(question: &Question) -> io::Result<Zeroizing<String>> {
 
 /// The longest answer, in bytes.
 const LINE_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locale_without_utf_8_is_one_that_says_so() {
+        let is = |locale: &[(&'static str, &str)]| {
+            is_ascii(|name| locale.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).into()))
+        };
+        assert!(!is(&[]) && !is(&[("LANG", "de_DE.UTF-8")]) && !is(&[("LC_ALL", "C.utf8"), ("LANG", "C")]));
+        assert!(is(&[("LANG", "C")]) && is(&[("LC_ALL", "POSIX"), ("LANG", "de_DE.UTF-8")]));
+        assert!(is(&[("LC_CTYPE", "de_DE.ISO-8859-1")]));
+    }
+
+    #[test]
+    fn such_a_terminal_gets_ascii_and_a_pipe_what_there_is() {
+        let (terminal, screen) = Terminal::scripted();
+        let mut terminal = terminal.in_ascii();
+        terminal.out("Übung…\n").unwrap();
+        assert_eq!(screen.take_out(), "Übung…\n", "a pipe");
+        let mut terminal = terminal.columns(80);
+        terminal.out("Übung…\n").unwrap();
+        assert_eq!(screen.take_out(), "\\u{dc}bung~\n");
+        terminal.out("plain\n").unwrap();
+        assert_eq!(screen.take_out(), "plain\n");
+    }
+}

@@ -3,6 +3,7 @@ mod direct;
 mod recovery;
 mod sources;
 mod states;
+mod transcripts;
 mod wrongs;
 
 use std::path::Path;
@@ -128,6 +129,35 @@ async fn answers_that_are_none_are_told_as_such() {
         assert!(outcome.err.starts_with("error: the daemon"), "{}", outcome.err);
         assert!(outcome.err.contains("\nhint: "), "{}", outcome.err);
     }
+}
+
+#[tokio::test]
+async fn a_daemon_of_another_version_is_named_instead_of_its_grammar() {
+    let mut newer = serde_json::to_value(samples::idle()).unwrap();
+    newer["daemon"]["version"] = "99.0.0".into();
+    newer["folders"][0]["state"] = "dreaming".into();
+    let own = env!("CARGO_PKG_VERSION");
+    for line in [&["status"][..], &["status", "--json"]] {
+        let daemon =
+            Daemon::start().on("GET /v1/status", Reply::json(&newer)).on("GET /v1/status", Reply::json(&newer));
+        let outcome = hcfs(&daemon.socket(), line).await;
+        assert_eq!((outcome.code, outcome.out.as_str()), (ExitCode::Failed, ""));
+        let said = format!("the daemon is version 99.0.0 and this program {own}: they do not understand each other");
+        assert!(outcome.err.contains(&said) && outcome.err.contains("update the older of the two"), "{}", outcome.err);
+        assert!(!outcome.err.contains("dreaming"), "{}", outcome.err);
+    }
+    // The reverse: a daemon that is older than the program.
+    let mut old = serde_json::json!({"schema": 1, "daemon": {"version": "0.0.1"}});
+    old["folders"] = serde_json::json!([{"label": "documents"}]);
+    let daemon = Daemon::start()
+        .on(FOLDERS, Reply::json(&serde_json::json!({"schema": 1, "items": [{"label": "documents"}]})))
+        .on("GET /v1/status", Reply::json(&old));
+    let outcome = hcfs(&daemon.socket(), &["folder", "list"]).await;
+    assert!(outcome.err.contains("the daemon is version 0.0.1"), "{}", outcome.err);
+    let daemon = Daemon::start()
+        .on("POST /v1/page", Reply::error(ErrorCode::NoRoute, "there is no route", "restart the daemon"));
+    let outcome = hcfs(&daemon.socket(), &["ui"]).await;
+    assert_eq!((outcome.code, outcome.err.contains("restart the daemon")), (ExitCode::Failed, true));
 }
 
 #[tokio::test]

@@ -91,6 +91,7 @@ impl Terminal {
             out_shown: Shown::Nowhere,
             err_shown: Shown::Nowhere,
             color: false,
+            ascii: false,
             asks: false,
             answering: Arc::new(move |question| {
                 asked.lock().unwrap().push(question.clone());
@@ -111,6 +112,12 @@ impl Terminal {
     /// The same on a desktop whose browser opens files so.
     pub(crate) fn browsing(mut self, browser: impl Fn(&Path) -> io::Result<()> + Send + Sync + 'static) -> Self {
         self.browser = Some(Arc::new(browser));
+        self
+    }
+
+    /// The same under a locale without UTF-8.
+    pub(crate) fn in_ascii(mut self) -> Self {
+        self.ascii = true;
         self
     }
 

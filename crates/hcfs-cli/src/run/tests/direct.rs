@@ -22,7 +22,7 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-fn file(path: &str) -> RemoteFile {
+pub(super) fn file(path: &str) -> RemoteFile {
     RemoteFile {
         path: path.into(),
         size: 2048,
@@ -33,7 +33,7 @@ fn file(path: &str) -> RemoteFile {
     }
 }
 
-fn lines(files: &[RemoteFile]) -> String {
+pub(super) fn lines(files: &[RemoteFile]) -> String {
     files.iter().map(|file| serde_json::to_string(file).unwrap() + "\n").collect()
 }
 

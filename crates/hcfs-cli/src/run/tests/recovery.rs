@@ -8,7 +8,7 @@ fn entry(id: &str, path: &str, ago: i64) -> TrashedFile {
     TrashedFile { id: id.into(), path: path.into(), at: samples::NOW - ago * 60_000, size: 2048 }
 }
 
-fn with_trash() -> Daemon {
+pub(super) fn with_trash() -> Daemon {
     let entries = vec![
         entry("1-0", "d/x", 90),
         entry("2-0", "a.txt", 60),
@@ -19,11 +19,11 @@ fn with_trash() -> Daemon {
     Daemon::start().on(FOLDERS, one_folder()).on(TRASH, Reply::json(&page(entries, None)))
 }
 
-fn back(path: &str, beside: bool) -> Reply {
+pub(super) fn back(path: &str, beside: bool) -> Reply {
     Reply::json(&Restored { schema: 1, path: path.into(), beside })
 }
 
-fn restore(id: &str) -> String {
+pub(super) fn restore(id: &str) -> String {
     format!("POST /v1/folders/documents/trash/{id}/restore")
 }
 
@@ -116,7 +116,7 @@ async fn the_versions_of_a_file_are_listed_with_where_they_are() {
     assert!(lines[2].starts_with("in the trash") && lines[2].ends_with("2-0"), "{}", lines[2]);
 }
 
-fn explanation(state: &str) -> Explanation {
+pub(super) fn explanation(state: &str) -> Explanation {
     Explanation {
         schema: 1,
         path: "d/x".into(),

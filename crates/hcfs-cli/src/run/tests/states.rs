@@ -94,7 +94,7 @@ async fn wait_ends_with_the_daemon() {
     assert_eq!(hcfs(&daemon.socket(), &["wait"]).await.code, ExitCode::NoDaemon);
 }
 
-fn syncing(daemon: Daemon, ended: bool, state: FolderState) -> Daemon {
+pub(super) fn syncing(daemon: Daemon, ended: bool, state: FolderState) -> Daemon {
     let reply = SyncReply { schema: 1, ended, folder: samples::folder("documents", state) };
     let events = || Reply::events(&[snapshot(&of(state))]).open();
     daemon
@@ -280,7 +280,7 @@ async fn folders_are_listed() {
 
 #[tokio::test]
 async fn a_link_to_the_page_is_printed_and_opened_without_standing_in_an_argument() {
-    let url = "http://127.0.0.1:7001/ab/open?once=cd";
+    let url = "http://127.0.0.1:7001/ab/open?once=not-in-a-name";
     let link = hcfs_api::PageLink { schema: hcfs_api::SCHEMA, url: url.into(), expires_at: 120_000 };
     let daemon = Daemon::start();
     let daemon = ["ui", "ui --print", "ui --json", "ui"]
@@ -295,7 +295,7 @@ async fn a_link_to_the_page_is_printed_and_opened_without_standing_in_an_argumen
     });
     assert_eq!(hcfs_at(&daemon.socket(), &["ui"], terminal).await, ExitCode::Done);
     let (file, text, mode) = opened.try_recv().unwrap();
-    assert!(text.contains(&format!("0; url={url}\"")) && !file.to_str().unwrap().contains("cd"), "{text}");
+    assert!(text.contains(&format!("0; url={url}\"")) && !file.to_str().unwrap().contains("not-in-a-name"), "{text}");
     assert_eq!((mode, file.parent()), (0o600, daemon.socket().parent()));
     assert_eq!(screen.take_out(), format!("{url}\n"));
     assert_eq!(screen.take_err(), "opened in the browser; the link works once, for 2 min\n");

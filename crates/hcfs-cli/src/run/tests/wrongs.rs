@@ -12,7 +12,7 @@ fn list(label: &str, what: &str, after: u64) -> String {
     format!("GET /v1/folders/{label}/{what}?after={after}&limit=1000")
 }
 
-fn problem(path: &str) -> Problem {
+pub(super) fn problem(path: &str) -> Problem {
     Problem {
         path: Some(path.into()),
         code: "name".into(),
@@ -21,7 +21,7 @@ fn problem(path: &str) -> Problem {
     }
 }
 
-fn conflict(id: u64, path: &str) -> Conflict {
+pub(super) fn conflict(id: u64, path: &str) -> Conflict {
     Conflict {
         id,
         path: path.into(),
@@ -36,7 +36,7 @@ fn conflict(id: u64, path: &str) -> Conflict {
     }
 }
 
-fn hold(id: u64) -> Hold {
+pub(super) fn hold(id: u64) -> Hold {
     Hold {
         id,
         kind: "mass_deletion_here".into(),
