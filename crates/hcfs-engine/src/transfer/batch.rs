@@ -255,9 +255,7 @@ async fn put_all(
         return Vec::new();
     }
     let of = Arc::clone(tools);
-    let gate = Arc::clone(&tools.gate).read_owned().await;
-    blocking(Arc::clone(&tools.machine), move || {
-        let _gate = gate;
+    let work = move || {
         let open = |(job, progress, blob): (DownloadJob, Progress, BatchBlob)| {
             let staged = stage(&of, &job, blob);
             progress.add(job.size());
@@ -265,8 +263,8 @@ async fn put_all(
         };
         let staged: Vec<_> = came.into_iter().map(open).collect();
         install_all(&of, staged)
-    })
-    .await
+    };
+    tools.change(work).await
 }
 
 /// Opens a small blob, checks its content and writes it to a part.

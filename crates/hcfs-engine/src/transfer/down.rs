@@ -111,35 +111,51 @@ pub(super) fn staged_name(remote: &RemoteEntry) -> String {
 
 /// Takes a part up where it was left, or starts a new one.
 async fn begin(tools: &Arc<Tools>, job: &DownloadJob, progress: &Progress) -> Result<Part, Failure> {
-    let of = Arc::clone(tools);
-    let (remote, path, hint) = (job.remote.clone(), job.path.clone(), job.hint.clone());
-    let part = blocking(Arc::clone(&tools.machine), move || {
-        let name = staged_name(&remote);
-        let failed = |error: ApplyError| Failure::apply(&path, &error);
-        let stale = hint.as_ref().map(|hint| hint.staged.clone());
-        let fits = |hint: &DownloadHint| {
-            hint.file_id == remote.file_id
-                && hint.revision == remote.revision
-                && hint.staged == name
-                && hint.frames_done <= blob::frames(remote.size)
-        };
-        if let Some(hint) = hint.filter(fits)
-            && let Some(staged) = of.folder.resume_stage(&name, remote.size).map_err(failed)?
-            && let Some(join) = rehash(&of, &staged, hint.frames_done, remote.size)
-        {
-            let (nonce, next) = (Some(hint.base_nonce), hint.frames_done);
-            return Ok(Part { staged: Arc::new(staged), join, nonce, next, noted: next });
-        }
-        if let Some(stale) = stale.filter(|stale| *stale != name) {
-            // What cannot be removed now is removed by the next sweep.
-            let _ = of.folder.discard(&stale);
-        }
-        let staged = Arc::new(of.folder.stage(&name, remote.size).map_err(failed)?);
-        Ok(Part { staged, join: SaltedJoin::new(&of.owner.account, remote.size), nonce: None, next: 0, noted: 0 })
-    })
-    .await?;
+    let part = match take_up(tools, job).await? {
+        Some(part) => part,
+        None => start_anew(tools, job).await?,
+    };
     progress.set(part.next * blob::CHUNK);
     Ok(part)
+}
+
+/// What an earlier try left, if it can be gone on with.
+async fn take_up(tools: &Arc<Tools>, job: &DownloadJob) -> Result<Option<Part>, Failure> {
+    let (remote, path) = (job.remote.clone(), job.path.clone());
+    let name = staged_name(&remote);
+    let fits = |hint: &DownloadHint| {
+        hint.file_id == remote.file_id
+            && hint.revision == remote.revision
+            && hint.staged == name
+            && hint.frames_done <= blob::frames(remote.size)
+    };
+    let Some(hint) = job.hint.clone().filter(fits) else { return Ok(None) };
+    let of = Arc::clone(tools);
+    blocking(Arc::clone(&tools.machine), move || {
+        let staged = of.folder.resume_stage(&name, remote.size).map_err(|error| Failure::apply(&path, &error))?;
+        let Some(staged) = staged else { return Ok(None) };
+        let join = rehash(&of, &staged, hint.frames_done, remote.size);
+        let (nonce, next) = (Some(hint.base_nonce), hint.frames_done);
+        Ok(join.map(|join| Part { staged: Arc::new(staged), join, nonce, next, noted: next }))
+    })
+    .await
+}
+
+async fn start_anew(tools: &Arc<Tools>, job: &DownloadJob) -> Result<Part, Failure> {
+    let (of, remote, path) = (Arc::clone(tools), job.remote.clone(), job.path.clone());
+    let stale = job.hint.as_ref().map(|hint| hint.staged.clone());
+    tools
+        .change(move || {
+            let name = staged_name(&remote);
+            if let Some(stale) = stale.filter(|stale| *stale != name) {
+                // What cannot be removed now is removed by the next sweep.
+                let _ = of.folder.discard(&stale);
+            }
+            let staged = of.folder.stage(&name, remote.size).map_err(|error| Failure::apply(&path, &error))?;
+            let join = SaltedJoin::new(&of.owner.account, remote.size);
+            Ok(Part { staged: Arc::new(staged), join, nonce: None, next: 0, noted: 0 })
+        })
+        .await
 }
 
 /// Hashes what an earlier try left in a part; `None` where it cannot be read.
@@ -250,7 +266,7 @@ pub(super) async fn open_run(
     mut buffer: Vec<u8>,
 ) -> (Vec<u8>, Result<SaltedPiece, Failure>) {
     let (owner, path, size, staged) = (tools.owner.clone(), job.path.clone(), job.remote.size, Arc::clone(staged));
-    blocking(Arc::clone(&tools.machine), move || {
+    let work = move || {
         let nonce = BaseNonce::from_bytes(nonce);
         let key = &owner.keys.encryption;
         let mut run = SaltedRun::new(&owner.account, size, frames.clone());
@@ -264,8 +280,8 @@ pub(super) async fn open_run(
             OpenFailure::Disk(error) => Failure::apply(&path, &error),
         });
         (buffer, result)
-    })
-    .await
+    };
+    tools.change(work).await
 }
 
 /// Why a run could not be opened and written.
@@ -288,9 +304,7 @@ impl From<ApplyError> for OpenFailure {
 
 async fn put_in_place(tools: &Arc<Tools>, job: &DownloadJob, staged: Arc<Staged>) -> Result<Received, Failure> {
     let (of, job) = (Arc::clone(tools), job.clone());
-    let gate = Arc::clone(&tools.gate).read_owned().await;
-    blocking(Arc::clone(&tools.machine), move || {
-        let _gate = gate;
+    let work = move || {
         // A write that was broken off may still hold the part: then it is opened once more.
         let staged = match Arc::try_unwrap(staged) {
             Ok(staged) => staged,
@@ -300,8 +314,8 @@ async fn put_in_place(tools: &Arc<Tools>, job: &DownloadJob, staged: Arc<Staged>
             }
         };
         install(&of, &job, staged, Durability::Each)
-    })
-    .await
+    };
+    tools.change(work).await
 }
 
 /// Puts a part whose content is verified under its name. Blocks.
@@ -336,7 +350,7 @@ pub(super) async fn remember(tools: &Arc<Tools>, job: &DownloadJob, part: &Part)
 async fn give_up(tools: &Arc<Tools>, job: &DownloadJob, staged: &Staged) {
     let (folder, name) = (Arc::clone(&tools.folder), staged.name().to_owned());
     // What cannot be removed now is removed by the next sweep.
-    let _ = blocking(Arc::clone(&tools.machine), move || folder.discard(&name)).await;
+    let _ = tools.change(move || folder.discard(&name)).await;
     tools.note(Note::Forget(job.path.clone())).await;
 }
 

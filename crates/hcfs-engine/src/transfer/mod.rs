@@ -18,6 +18,7 @@ use hcfs_remote::Remote;
 use hcfs_state::{DownloadHint, UploadHint};
 use tokio::sync::{RwLock, Semaphore, mpsc};
 
+use crate::blocking::blocking;
 use crate::machine::Machine;
 use crate::spec::{Clock, Owner};
 
@@ -56,6 +57,17 @@ pub(crate) enum Note {
 }
 
 impl Tools {
+    /// Has work done that changes the disk. It goes on to its end when its transfer is broken off, and until then no other
+    /// cycle begins: late, it could undo what a later transfer of the same file has done.
+    async fn change<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let gate = Arc::clone(&self.gate).read_owned().await;
+        let work = move || {
+            let _gate = gate;
+            work()
+        };
+        blocking(Arc::clone(&self.machine), work).await
+    }
+
     /// Sends a note; without one the next try starts further back, which is all that is lost when nobody listens.
     async fn note(&self, note: Note) {
         let _ = self.notes.send(note).await;
