@@ -141,7 +141,13 @@ impl Folder {
         make_dir(&*disk, STATE_DIR.as_bytes())?;
         let lock = lock(&*disk)?;
         let id = match read_marker(&*disk)? {
-            Some(id) => id,
+            Some(id) => {
+                if known.is_none() {
+                    // Whoever made it may have failed to make it durable; from now on it is missed where it is not there.
+                    sync_marker(&*disk).map_err(|error| not_writable(&*disk, "keep the marker", error))?;
+                }
+                id
+            }
             None => write_marker(&*disk, new_id)?,
         };
         make_dir(&*disk, STAGED_DIR)?;
@@ -303,11 +309,16 @@ fn write_marker(disk: &dyn Disk, id: [u8; 16]) -> Result<[u8; 16], RootError> {
         file.write_all_at(format!("{MARKER_HEAD}{}\n", hex::encode(id)).as_bytes(), 0)?;
         file.sync()?;
         disk.rename(MARKER_NEW, MARKER_PATH, Rename::Replace)?;
-        disk.sync_dir(STATE_DIR.as_bytes())?;
-        disk.sync_dir(b"")
+        sync_marker(disk)
     };
     write().map_err(|error| not_writable(disk, "write the marker", error))?;
     Ok(id)
+}
+
+/// Makes the marker's name durable, and that of the directory it lies in.
+fn sync_marker(disk: &dyn Disk) -> io::Result<()> {
+    disk.sync_dir(STATE_DIR.as_bytes())?;
+    disk.sync_dir(b"")
 }
 
 fn not_writable(disk: &dyn Disk, doing: &'static str, source: io::Error) -> RootError {

@@ -31,6 +31,16 @@ fn makes_its_state_once_and_knows_itself_again() {
 }
 
 #[test]
+fn a_marker_that_is_adopted_is_made_durable() {
+    let scratch = Scratch::new();
+    // Whoever made it may have been cut off before its name was.
+    drop(scratch.open());
+    scratch.script.log.lock().unwrap().clear();
+    drop(scratch.open());
+    assert_eq!(*scratch.script.log.lock().unwrap(), ["sync .hcfs", "sync "]);
+}
+
+#[test]
 fn a_missing_root_and_a_file_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x");
