@@ -68,15 +68,20 @@ impl Session {
         let waiting = self.blocked.paths();
         for path in rows.keys().filter(|path| !waiting.contains(*path)) {
             if self.rules.verdict(path, false) == hcfs_fs::Verdict::Unknown {
-                let problem = Problem {
-                    path: Some(path.clone()),
-                    code: ProblemCode::Unreadable,
-                    message: format!("the ignore rules that \"{path}\" falls under cannot be read"),
-                    hint: format!("correct or remove the {} above it; it is tried again", hcfs_fs::IGNORE_FILE),
-                };
-                self.blocked.fail(path, problem, self.seed);
+                self.wait_for_rules_of(path);
             }
         }
+    }
+
+    /// Has a path wait until the rules it falls under can be read.
+    pub(crate) fn wait_for_rules_of(&mut self, path: &RelPath) {
+        let problem = Problem {
+            path: Some(path.clone()),
+            code: ProblemCode::Unreadable,
+            message: format!("the ignore rules that \"{path}\" falls under cannot be read"),
+            hint: format!("correct or remove the {} above it; it is tried again", hcfs_fs::IGNORE_FILE),
+        };
+        self.blocked.fail(path, problem, self.seed);
     }
 
     /// Everything but the rows and the watcher's word that a plan depends on.

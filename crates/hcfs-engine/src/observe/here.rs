@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use futures_util::StreamExt;
 use hcfs_crypto::pin;
-use hcfs_fs::{Known, Rules, Scan, ScanRequest, Scanned};
+use hcfs_fs::{Known, Rules, Scan, ScanRequest, Scanned, Verdict};
 use hcfs_model::{LocalEntry, RelPath};
 use hcfs_state::LocalUpdate;
 
@@ -52,13 +52,20 @@ impl Session {
         let unknown: BTreeSet<&RelPath> = scan.unknown.iter().collect();
         let is_unknown =
             |path: &RelPath| unknown.contains(path) || path.ancestors().any(|above| unknown.contains(&above));
-        let gone = known.into_values().map(|(path, _)| path).filter(|path| {
-            !present.contains(path)
-                && !self.changing.contains(path)
-                && !is_unknown(path)
-                && !self.rules.is_ignored(path, false)
-        });
-        update.remove = gone.collect();
+        for (path, _) in known.into_values() {
+            if present.contains(&path) || self.changing.contains(&path) || is_unknown(&path) {
+                continue;
+            }
+            match self.rules.verdict(&path, false) {
+                Verdict::Kept => update.remove.push(path),
+                Verdict::Ignored => {}
+                Verdict::Unknown => {
+                    // Whether it is missed is told once the rules can be read.
+                    self.wait_for_rules_of(&path);
+                    self.changing.insert(path);
+                }
+            }
+        }
         self.store.record_local(&update, *scope == Scope::Everything).map_err(Stop::state)?;
         self.remember_scan(scope, scan);
         Ok(())
