@@ -133,12 +133,12 @@ impl MemoryServer {
     pub fn restore(&self, backup: &Self) {
         let mut restored = backup.state().clone();
         let mut state = self.state();
-        for (hash, folder) in &mut restored.folders {
-            if let Some(now) = state.folders.get(hash) {
-                folder.restored = now.restored + 1;
-                folder.bell = Arc::clone(&now.bell);
-                now.bell.notify_waiters();
-            }
+        for (hash, now) in &state.folders {
+            // Also of one that is made known again only now.
+            let folder = restored.folders.entry(*hash).or_default();
+            folder.restored = now.restored + 1;
+            folder.bell = Arc::clone(&now.bell);
+            now.bell.notify_waiters();
         }
         let names = state.names;
         *state = State { names, ..restored };
