@@ -72,7 +72,7 @@ impl Session {
     /// Holds nothing open or locked in a directory that is not the folder any more.
     fn let_go(&mut self) {
         self.watcher = None;
-        self.folder = Arc::new(Folder::absent(self.folder.root(), self.folder.identity()));
+        self.folder = Arc::new(self.folder.let_go());
     }
 
     /// Goes on in the directory that was opened.
@@ -153,8 +153,8 @@ impl Session {
         let kind = self.kind_of_hold(id).filter(|kind| is_about_root(kind));
         let Some(kind) = kind else { return Err(CommandError::NoSuch { what: "hold", id }) };
         if kind == MISSING {
-            let root = self.folder.root().to_path_buf();
-            let made = self.attend(blocking(Arc::clone(&self.machine), move || Folder::make_root(&root))).await;
+            let folder = Arc::clone(&self.folder);
+            let made = self.attend(blocking(Arc::clone(&self.machine), move || folder.make_root())).await;
             made.map_err(gone)?.map_err(|error| failed("io", error.to_string(), &error.hint()))?;
         }
         self.let_go();

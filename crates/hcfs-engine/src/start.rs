@@ -144,9 +144,9 @@ pub fn open(spec: FolderSpec, owner: Owner, ground: Ground) -> Result<(FolderHan
     let mut store = opened.store;
     let known = known_root(&store.meta()?);
     let can_reopen = disk.reopen().is_some();
-    let folder = match (Folder::over(disk, known, random(&*machine)?), known) {
+    let folder = match (Folder::over(Arc::clone(&disk), known, random(&*machine)?), known) {
         // It is opened when it is back, or when the user has said what is to become of it.
-        (Err(error), Some(known)) if error.is_loss() && can_reopen => Folder::absent(&spec.root, known),
+        (Err(error), Some(known)) if error.is_loss() && can_reopen => Folder::absent(&*disk, known),
         (opened, _) => opened?,
     };
     let mut swept = hcfs_fs::Swept::default();

@@ -27,12 +27,12 @@ impl RootError {
 }
 
 impl Folder {
-    /// The folder `known` while it is not at `root`: nothing is found in it, and nothing can be put there. What stands
-    /// at `root` is held neither open nor locked, so a file system can be unmounted.
+    /// The folder `known` while it is not at the root of `disk`: nothing is found in it, and nothing can be put there.
+    /// What stands at the root is held neither open nor locked, so a file system can be unmounted.
     #[must_use]
-    pub fn absent(root: &Path, known: RootIdentity) -> Self {
+    pub fn absent(disk: &dyn Disk, known: RootIdentity) -> Self {
         Self {
-            disk: Self::no_disk(root),
+            disk: disk.absent(),
             identity: known,
             is_absent: true,
             case_insensitive: false,
@@ -46,6 +46,12 @@ impl Folder {
     #[must_use]
     pub fn no_disk(root: &Path) -> Arc<dyn Disk> {
         Arc::new(Nowhere::at(root))
+    }
+
+    /// This folder, let go of because it is not at its root any more.
+    #[must_use]
+    pub fn let_go(&self) -> Self {
+        Self::absent(&*self.disk, self.identity)
     }
 
     /// Whether this is an [`Folder::absent`] one.
@@ -76,7 +82,7 @@ impl Folder {
     ///
     /// # Errors
     /// What the system refused.
-    pub fn make_root(root: &Path) -> Result<(), RootError> {
-        std::fs::create_dir(root).map_err(|source| RootError::io(root, "make the directory", source))
+    pub fn make_root(&self) -> Result<(), RootError> {
+        self.disk.make_root().map_err(|source| RootError::io(self.root(), "make the directory", source))
     }
 }

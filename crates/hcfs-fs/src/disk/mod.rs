@@ -101,6 +101,17 @@ pub trait Disk: Send + Sync {
     fn reopen(&self) -> Option<io::Result<Arc<dyn Disk>>> {
         None
     }
+    /// The same root with nothing of it held: nothing is found there, and nothing can be made, until it is opened anew.
+    fn absent(&self) -> Arc<dyn Disk> {
+        Arc::new(Nowhere::at(self.root()))
+    }
+    /// Makes the directory at [`Disk::root`] where there is none. The directory it lies in must be there.
+    ///
+    /// # Errors
+    /// What the system refused.
+    fn make_root(&self) -> io::Result<()> {
+        std::fs::create_dir(self.root())
+    }
     /// What stands under `path`, a final link not followed.
     ///
     /// # Errors
