@@ -62,7 +62,7 @@ async fn settle(world: &mut World) -> Result<(), String> {
                 return Err(violation);
             }
             let status = status.ok_or_else(|| format!("{} gives no status", world.devices[device].name))?;
-            if status.state == FolderState::Halted {
+            if status.state == FolderState::Halted && status.holds == 0 {
                 add_again(world, device).await?;
             }
             states.push(status);

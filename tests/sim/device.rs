@@ -111,10 +111,9 @@ impl Device {
     fn ground(&self, database: &Database, owner: &Owner, process: &Arc<Process>) -> Result<Ground, String> {
         let identity = Identity { account: owner.account.clone(), folder: self.spec.folder_hash() };
         let opened = database.open(&identity).map_err(|error| error.to_string())?;
-        let disk = self.drive.open().map_err(|error| error.to_string())?;
         Ok(Ground {
             database: opened,
-            disk,
+            disk: self.drive.open(),
             remote: Arc::clone(&self.wire) as _,
             clock: Arc::clone(process) as _,
             machine: Arc::new(Given(Arc::clone(process))),

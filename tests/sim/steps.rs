@@ -75,7 +75,7 @@ impl World {
                 device.suspended = scene.elapsed() + time;
             }
             What::SecondInstance
-                if device.running.is_some() && device.drive.is_mounted() && !device.drive.is_killed() =>
+                if device.drive.is_mounted() && device.drive.is_held() && !device.drive.is_killed() =>
             {
                 device.start_second(&self.scene, &self.owner);
             }

@@ -19,7 +19,7 @@ use crate::ledger::Ledger;
 use crate::scene::{Scene, locked};
 use crate::script::Broken;
 use crate::user::{Habits, Hands};
-use tree::{EACCES, EINVAL, EIO, ENOSPC, EOPNOTSUPP, EROFS, Profile, Tree, errno};
+use tree::{EACCES, EEXIST, EINVAL, EIO, ENOSPC, EOPNOTSUPP, EROFS, Profile, Tree, errno};
 
 const STATE: &[u8] = b".hcfs";
 
@@ -119,11 +119,14 @@ impl Drive {
 
     pub(crate) fn mount(&self, replace: bool) {
         let mut state = self.state();
-        state.mounted = Some(if replace { state.tree.another_root() } else { 0 });
+        let root = if replace { state.tree.another_root() } else { 0 };
+        state.unseen |= state.mounted != Some(root);
+        state.mounted = Some(root);
     }
 
     pub(crate) fn unmount(&self) {
-        self.state().mounted = None;
+        let mut state = self.state();
+        (state.mounted, state.unseen) = (None, true);
     }
 
     pub(crate) fn kill_in(&self, calls: Option<u32>) {
@@ -141,13 +144,12 @@ impl Drive {
     }
 
     /// A new process: its view of the disk.
-    pub(crate) fn open(self: &Arc<Self>) -> io::Result<Arc<ModelDisk>> {
+    pub(crate) fn open(self: &Arc<Self>) -> Arc<ModelDisk> {
         let mut state = self.state();
-        let root = state.mounted.ok_or_else(|| errno(2))?;
         state.lives += 1;
         let life = state.lives;
         state.alive.push(life);
-        Ok(Arc::new(ModelDisk { drive: Arc::clone(self), life, root }))
+        Arc::new(ModelDisk { drive: Arc::clone(self), life, root: state.mounted })
     }
 
     /// Ends every process, wherever it is.
@@ -164,6 +166,13 @@ impl Drive {
 
     pub(crate) fn is_mounted(&self) -> bool {
         self.state().mounted == Some(0)
+    }
+
+    /// Whether a process holds the folder.
+    pub(crate) fn is_held(&self) -> bool {
+        let mut state = self.state();
+        let lock = state.tree.find(0, b".hcfs/lock");
+        lock.is_ok_and(|node| state.tree.node(node).lock.is_some())
     }
 
     pub(crate) fn lose_power(&self) {
@@ -247,10 +256,15 @@ impl Drive {
         self.state().unseen
     }
 
-    /// The files of the folder, by the bytes of their path.
+    /// The files of what stands at the root, by the bytes of their path.
     pub(crate) fn files(&self) -> Vec<(Vec<u8>, tree::Content)> {
         let state = self.state();
-        state.tree.files(0, STATE).into_iter().map(|(path, node)| (path, state.tree.content(node))).collect()
+        state
+            .tree
+            .files(state.mounted.unwrap_or(0), STATE)
+            .into_iter()
+            .map(|(path, node)| (path, state.tree.content(node)))
+            .collect()
     }
 
     /// The files in a directory of the folder's own state, by the bytes of their path in it.
@@ -265,7 +279,8 @@ impl Drive {
 pub(crate) struct ModelDisk {
     drive: Arc<Drive>,
     life: u64,
-    root: usize,
+    /// The directory it opened, if there was one.
+    root: Option<usize>,
 }
 
 /// What a call does to the disk.
@@ -323,6 +338,15 @@ impl ModelDisk {
         self.drive.scene.wall() + state.skew
     }
 
+    fn at(&self) -> io::Result<usize> {
+        self.root.ok_or_else(|| errno(2))
+    }
+
+    /// The same process with another directory, or none.
+    fn with(&self, root: Option<usize>) -> Arc<dyn Disk> {
+        Arc::new(Self { drive: Arc::clone(&self.drive), life: self.life, root })
+    }
+
     /// What an engine's call may not do: end a file that a person sees or that lies in the trash.
     fn check_gone(&self, state: &mut State, node: usize, what: &str) {
         if !state.tree.is_gone(node) || !state.tree.node(node).was_visible {
@@ -345,7 +369,7 @@ impl ModelDisk {
     fn arrived(&self, state: &mut State, path: &[u8]) {
         Self::hear(state, path);
         if is_visible(path)
-            && let Ok(node) = state.tree.find(self.root, path)
+            && let Ok(node) = self.at().and_then(|root| state.tree.find(root, path))
         {
             state.tree.node(node).was_visible = true;
         }
@@ -395,18 +419,36 @@ impl Disk for ModelDisk {
         Ok(state.tree.stat(root))
     }
 
+    fn reopen(&self) -> Option<io::Result<Arc<dyn Disk>>> {
+        let root = self.drive.state().mounted;
+        Some(root.ok_or_else(|| errno(2)).map(|root| self.with(Some(root))))
+    }
+
+    fn absent(&self) -> Arc<dyn Disk> {
+        self.with(None)
+    }
+
+    fn make_root(&self) -> io::Result<()> {
+        let mut state = self.call("make_root", b"", Act::Write)?;
+        if state.mounted.is_some() {
+            return Err(errno(EEXIST));
+        }
+        state.mounted = Some(state.tree.another_root());
+        Ok(())
+    }
+
     fn stat(&self, path: &[u8]) -> io::Result<Stat> {
         let state = self.call("stat", path, Act::Read)?;
-        let node = state.tree.find(self.root, path)?;
+        let node = state.tree.find(self.at()?, path)?;
         Ok(state.tree.stat(node))
     }
 
     fn list(&self, dir: &[u8], each: &mut Each<'_>) -> io::Result<()> {
         let mut state = self.call("list", dir, Act::Read)?;
-        let node = state.tree.find(self.root, dir)?;
+        let node = state.tree.find(self.at()?, dir)?;
         let mut entries = state.tree.list(node)?;
         // A look at the whole folder begins with this; one for a single name does not.
-        if dir.is_empty() && state.calls == 1 {
+        if dir.is_empty() && state.calls == 1 && self.root == state.mounted {
             state.unseen = false;
         }
         if entries.len() > 1 {
@@ -429,7 +471,7 @@ impl Disk for ModelDisk {
         let mut state = self.call("open", path, act)?;
         let node = match how {
             Open::Read | Open::Write => {
-                let node = state.tree.find(self.root, path)?;
+                let node = state.tree.find(self.at()?, path)?;
                 match state.tree.node(node).kind {
                     Kind::File => node,
                     Kind::Directory => return Err(errno(21)),
@@ -439,7 +481,7 @@ impl Disk for ModelDisk {
             }
             Open::Create { mode } => {
                 let now = self.now(&state);
-                let node = state.tree.create(self.root, path, Kind::File, mode & !0o022, now)?;
+                let node = state.tree.create(self.at()?, path, Kind::File, mode & !0o022, now)?;
                 self.arrived(&mut state, path);
                 node
             }
@@ -454,7 +496,7 @@ impl Disk for ModelDisk {
     fn rename(&self, from: &[u8], to: &[u8], how: Rename) -> io::Result<()> {
         let mut state = self.call("rename", to, Act::Remove)?;
         let now = self.now(&state);
-        let replaced = state.tree.rename(self.root, from, to, how, now).inspect_err(|error| {
+        let replaced = state.tree.rename(self.at()?, from, to, how, now).inspect_err(|error| {
             if error.raw_os_error() == Some(EINVAL) {
                 self.drive.scene.fault(if how == Rename::Exchange { Fault::NoExchange } else { Fault::NoNoReplace });
             }
@@ -463,7 +505,7 @@ impl Disk for ModelDisk {
         Self::hear(&mut state, from);
         let is_leaky = self.drive.scene.broken == Some(Broken::LeakyTrash);
         if is_leaky && how == Rename::NoReplace && to.starts_with(b".hcfs/trash/") && is_visible(from) {
-            let _ = state.tree.unlink(self.root, to, now);
+            let _ = state.tree.unlink(self.at()?, to, now);
         }
         if let Some(node) = replaced {
             self.check_gone(&mut state, node, "a rename");
@@ -474,7 +516,7 @@ impl Disk for ModelDisk {
     fn link(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
         let mut state = self.call("link", to, Act::Write)?;
         let now = self.now(&state);
-        state.tree.link(self.root, from, to, now)?;
+        state.tree.link(self.at()?, from, to, now)?;
         self.arrived(&mut state, to);
         Ok(())
     }
@@ -482,7 +524,7 @@ impl Disk for ModelDisk {
     fn unlink(&self, path: &[u8]) -> io::Result<()> {
         let mut state = self.call("unlink", path, Act::Remove)?;
         let now = self.now(&state);
-        let node = state.tree.unlink(self.root, path, now)?;
+        let node = state.tree.unlink(self.at()?, path, now)?;
         Self::hear(&mut state, path);
         self.check_gone(&mut state, node, "an unlink");
         Ok(())
@@ -491,7 +533,7 @@ impl Disk for ModelDisk {
     fn mkdir(&self, path: &[u8], mode: u32) -> io::Result<()> {
         let mut state = self.call("mkdir", path, Act::Write)?;
         let now = self.now(&state);
-        state.tree.create(self.root, path, Kind::Directory, mode & !0o022, now)?;
+        state.tree.create(self.at()?, path, Kind::Directory, mode & !0o022, now)?;
         Self::hear(&mut state, path);
         Ok(())
     }
@@ -499,14 +541,14 @@ impl Disk for ModelDisk {
     fn rmdir(&self, path: &[u8]) -> io::Result<()> {
         let mut state = self.call("rmdir", path, Act::Remove)?;
         let now = self.now(&state);
-        state.tree.rmdir(self.root, path, now)?;
+        state.tree.rmdir(self.at()?, path, now)?;
         Self::hear(&mut state, path);
         Ok(())
     }
 
     fn sync_dir(&self, path: &[u8]) -> io::Result<()> {
         let mut state = self.call("sync_dir", path, Act::Sync)?;
-        let node = state.tree.find(self.root, path)?;
+        let node = state.tree.find(self.at()?, path)?;
         // Without its marker no folder starts, and nothing else would be seen of what is broken.
         if path == STATE {
             state.tree.settle_dir(node);
