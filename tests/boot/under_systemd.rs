@@ -142,6 +142,26 @@ fn a_service_of_the_system() {
 }
 
 #[test]
+fn a_secret_sealed_to_the_machine() {
+    let container = Container::boot(true);
+    let unit = "hcfs@ana.service";
+    container.ok("useradd --create-home --uid 1000 ana && mkdir /plain && echo a long enough secret > /plain/unlock");
+    container.ok("chown -R ana /plain");
+    let init = "mkdir docs && CREDENTIALS_DIRECTORY=/plain hcfs init --quiet --folder docs --unlock credential:unlock";
+    container.ok(&Container::ana(init));
+    container.ok("systemd-creds encrypt --name=unlock /plain/unlock /etc/ana.cred && rm -r /plain");
+    container.ok("mkdir /etc/systemd/system/hcfs@ana.service.d");
+    let drop_in = "[Service]\nLoadCredentialEncrypted=unlock:/etc/ana.cred\n";
+    container.ok(&format!("echo '{drop_in}' > /etc/systemd/system/hcfs@ana.service.d/secret.conf"));
+    container.ok("hcfs service install --system --user ana");
+    container.until(&format!("systemctl show --value --property=StatusText {unit} | grep '^idle, 0 files in step$'"));
+    // What install did not write stays.
+    container.ok("hcfs service uninstall --system --user ana");
+    container.ok("test -e /etc/systemd/system/hcfs@ana.service.d/secret.conf");
+    container.journal(unit);
+}
+
+#[test]
 fn a_server_of_the_system() {
     let container = Container::boot(true);
     let unit = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../systemd/hcfs-server.service");
