@@ -5,6 +5,7 @@
 //! - `bench [NAME]`: the benchmarks, as ratios within one run.
 //! - `soak [NAME] [--OPTION VALUE]…`: the long runs, such as `soak --minutes 10` or `soak chaos --seeds 1000`.
 //! - `package [--debug]`: the Debian package, into `target/debian`.
+//! - `deny`: licences, sources and known faults of what the program is made of; `sbom`: the list of it.
 //! - `figures`: lines per crate, the longest files and functions, the depth of each crate's dependencies.
 
 mod bench;
@@ -12,6 +13,7 @@ mod figures;
 mod fuzz;
 mod package;
 mod soak;
+mod supply;
 mod test;
 mod tool;
 
@@ -28,8 +30,10 @@ fn main() -> ExitCode {
         "bench" => bench::run(&rest),
         "soak" => soak::run(&rest),
         "package" => package::run(&rest),
+        "deny" => supply::deny(),
+        "sbom" => supply::sbom(),
         "figures" => figures::run(),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask test|bench|soak|package|figures")),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask test|bench|soak|package|deny|sbom|figures")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
