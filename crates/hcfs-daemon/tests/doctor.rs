@@ -339,8 +339,8 @@ async fn what_the_service_manager_says_is_understood() {
     });
     for (user, system, verdict, words) in [
         ("loaded enabled active", "", Verdict::Ok, "logged in"),
-        ("loaded disabled inactive", "", Verdict::Warn, "enable --now"),
-        ("loaded enabled failed", "", Verdict::Fail, "reset-failed"),
+        ("loaded disabled inactive", "", Verdict::Warn, "hcfs service install"),
+        ("loaded enabled failed", "", Verdict::Fail, "hcfs service install"),
         ("not-found - inactive", "not-found - inactive", Verdict::Warn, "hcfs service install"),
         ("not-found - inactive", "loaded enabled active", Verdict::Ok, "hcfs@"),
         ("", "loaded enabled active", Verdict::Ok, "hcfs@"),

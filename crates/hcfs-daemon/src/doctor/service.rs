@@ -14,11 +14,11 @@ pub(super) fn service(found: &mut Found, env: &Environment) {
     let own = ask(env, &["--user", "show", "hcfs.service", "--property=LoadState,UnitFileState,ActiveState"]);
     if let Some(unit) = own.as_ref().filter(|unit| unit.is_installed()) {
         if !unit.is("UnitFileState", "enabled") {
-            let hint = "run `systemctl --user enable --now hcfs`";
+            let hint = "run `hcfs service install`";
             return found.warn(NAME, "hcfs.service is installed, but does not start by itself", hint);
         }
         if unit.is("ActiveState", "failed") {
-            let hint = "see `journalctl --user -u hcfs`, then run `systemctl --user reset-failed hcfs` and start it";
+            let hint = "see `journalctl --user --unit hcfs`, then run `hcfs service install`";
             return found.fail(NAME, "hcfs.service has failed", hint);
         }
         let lingers = user.is_some_and(|user| Path::new("/var/lib/systemd/linger").join(user).exists());
