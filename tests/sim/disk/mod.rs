@@ -180,6 +180,12 @@ impl Drive {
         let now = self.now();
         self.state().changes += 1;
         let lost = self.state().tree.lose_power(&mut |end| self.scene.below(end), now);
+        let mut state = self.state();
+        // A part whose second name was lost, the one a person could see, is a part again.
+        if let Ok(staged) = state.tree.find(0, b".hcfs/staged") {
+            state.tree.unsee(staged);
+        }
+        drop(state);
         self.scene.fault(Fault::PowerLoss);
         for (count, fault) in
             [(lost.names, Fault::LostName), (lost.contents, Fault::LostWrite), (lost.torn, Fault::TornWrite)]

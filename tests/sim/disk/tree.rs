@@ -487,6 +487,14 @@ impl Tree {
         node.settled = Some((Arc::clone(&node.content), node.mtime));
     }
 
+    /// What has no name but one in `dir` counts as never seen by a person.
+    pub(crate) fn unsee(&mut self, dir: usize) {
+        for (_, node) in self.files(dir, b"") {
+            let node = &mut self.nodes[node];
+            node.was_visible &= node.links > 1;
+        }
+    }
+
     /// Every file below `dir` with its content, by the bytes of its path.
     pub(crate) fn files(&self, dir: usize, skip: &[u8]) -> Vec<(Vec<u8>, usize)> {
         let mut found = Vec::new();
