@@ -199,6 +199,8 @@ impl Feed {
 #[derive(Default)]
 struct News {
     put: BTreeMap<RelPath, RemoteEntry>,
+    /// The paths of what is put.
+    paths: BTreeMap<FileId, RelPath>,
     removed: BTreeSet<FileId>,
     /// When new versions were stored.
     stored_at: Vec<(RelPath, UnixNanos)>,
@@ -340,6 +342,10 @@ impl Session {
     fn weigh(&self, change: FileChange, news: &mut News) -> Result<(), Stop> {
         let row = match change {
             FileChange::Removed(id) => {
+                // A page before this one may have listed it.
+                if let Some(path) = news.paths.remove(&id) {
+                    news.put.remove(&path);
+                }
                 news.removed.insert(id);
                 return Ok(());
             }
@@ -354,6 +360,7 @@ impl Session {
                 if news.stored_at.len() < STORED_MAX {
                     news.stored_at.push((path.clone(), stored_at(&row)));
                 }
+                news.paths.insert(row.entry.file_id, path.clone());
                 news.put.insert(path, row.entry);
             }
             Some((_, false)) => {}
