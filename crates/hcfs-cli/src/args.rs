@@ -35,7 +35,7 @@ pub use service::{ServiceCommand, ServiceScope};
 pub use socket::{
     AddedFolder, AnsweredHold, CatOptions, ConflictCommand, ConflictsOptions, FolderCommand, GetOptions, HoldCommand,
     HoldsOptions, Labels, LogOptions, LsOptions, MvOptions, ProblemsOptions, PutOptions, ResolvedConflict, RmOptions,
-    ScannedFolders, SocketCommand, StatusOptions, SyncOptions, UiOptions, WaitOptions,
+    ScannedFolders, SearchOptions, SocketCommand, StatusOptions, SyncOptions, UiOptions, WaitOptions,
 };
 pub use source::{AddedSource, FetchOptions, NamedSource, RanSource, ServiceOptions, SourceCommand};
 pub use storage::{CheckOptions, GcOptions, PublishOptions, StorageOptions};

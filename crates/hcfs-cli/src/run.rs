@@ -95,6 +95,7 @@ impl Session<'_> {
             SocketCommand::Explain(asked) => self.explain(asked).await,
             SocketCommand::Log(options) => self.log(options).await,
             SocketCommand::Ls(options) => self.ls(options).await,
+            SocketCommand::Search(options) => self.search(options).await,
             SocketCommand::Get(options) => self.get(options).await,
             SocketCommand::Cat(options) => self.cat(options).await,
             SocketCommand::Put(options) => self.put(options).await,

@@ -58,6 +58,9 @@ pub enum SocketCommand {
     /// List files on the server
     #[command(after_help = "Example:\n  hcfs ls letters/2026")]
     Ls(LsOptions),
+    /// Find files on the server by a part of their path
+    #[command(after_help = "Examples:\n  hcfs search report\n  hcfs search .jpg --label photos --json")]
+    Search(SearchOptions),
     /// Copy a file from the server
     #[command(after_help = "Examples:\n  hcfs get letters/a.txt\n  hcfs get disk.img head.bin --range 0-511")]
     Get(GetOptions),
@@ -272,6 +275,17 @@ pub struct LsOptions {
     /// A directory on the server; by default the whole folder
     #[arg(value_name = "PATH", value_parser = remote_directory)]
     pub path: Option<RelPath>,
+    /// The folder; may be left out when there is one only
+    #[arg(long, value_name = "LABEL", value_parser = label)]
+    pub label: Option<FolderLabel>,
+}
+
+/// `hcfs search`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct SearchOptions {
+    /// A part of the path, in any case
+    #[arg(value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub text: String,
     /// The folder; may be left out when there is one only
     #[arg(long, value_name = "LABEL", value_parser = label)]
     pub label: Option<FolderLabel>,

@@ -8,13 +8,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use hcfs_api::{ApiError, Done, ErrorCode, ExitCode, MoveRequest, RemoteFile, SCHEMA, routes};
+use hcfs_model::RelPath;
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::Method;
 use serde_json::json;
 use tempfile::NamedTempFile;
 
 use super::{Ended, Session};
-use crate::args::{CatOptions, GetOptions, LsOptions, MvOptions, PutOptions, RmOptions};
+use crate::args::{CatOptions, GetOptions, LsOptions, MvOptions, PutOptions, RmOptions, SearchOptions};
 use crate::client::lines::Lines;
 use crate::client::{FileBody, cut, odd, request};
 use crate::error::CliError;
@@ -25,10 +26,39 @@ use crate::render;
 const LINE_MAX: usize = 64 * 1024;
 
 impl Session<'_> {
-    /// Prints the list as it comes: it may be larger than this process should be.
     pub(super) async fn ls(&mut self, options: &LsOptions) -> Ended {
         let label = self.one_label(options.label.as_ref()).await?;
-        let route = routes::files(&label, options.path.as_ref().map(|path| path.as_str()));
+        let listed = self.list_files(&label, options.path.as_ref(), |_| true).await?;
+        match &options.path {
+            // Directories are nothing but the paths of their files.
+            Some(path) if listed == 0 => {
+                let message = format!("no file on the server lies below \"{path}\"");
+                Err(ApiError::new(ErrorCode::NotFound, message, "see `hcfs ls` without a path").into())
+            }
+            _ => Ok(ExitCode::Done),
+        }
+    }
+
+    pub(super) async fn search(&mut self, options: &SearchOptions) -> Ended {
+        let label = self.one_label(options.label.as_ref()).await?;
+        let wanted = options.text.to_lowercase();
+        let listed = self.list_files(&label, None, |file| file.path.to_lowercase().contains(&wanted)).await?;
+        if listed == 0 {
+            let message = format!("no file on the server has \"{}\" in its path", options.text);
+            return Err(ApiError::new(ErrorCode::NotFound, message, "give a shorter part of it").into());
+        }
+        Ok(ExitCode::Done)
+    }
+
+    /// Prints the files on the server that are wanted as they come, since the list may be larger than this process
+    /// should be, and says how many they are.
+    async fn list_files(
+        &mut self,
+        label: &str,
+        below: Option<&RelPath>,
+        is_wanted: impl Fn(&RemoteFile) -> bool,
+    ) -> Result<u64, CliError> {
+        let route = routes::files(label, below.map(RelPath::as_str));
         let asked = request(Method::GET, &route, Either::Left(Full::default()), [])?;
         let mut body = self.client.send(asked, None).await?.into_body();
         let mut lines = Lines::new(LINE_MAX);
@@ -40,6 +70,9 @@ impl Session<'_> {
             lines.push(&bytes);
             while let Some(line) = lines.next().map_err(|_| odd("a line of the list is too long"))? {
                 let file: RemoteFile = serde_json::from_slice(&line).map_err(|error| odd(&error.to_string()))?;
+                if !is_wanted(&file) {
+                    continue;
+                }
                 if self.options.json {
                     out.push_str(if listed > 0 { "," } else { "" });
                     out.push_str(&serde_json::to_string(&file).map_err(|error| odd(&error.to_string()))?);
@@ -58,14 +91,7 @@ impl Session<'_> {
             out.push_str("]}\n");
         }
         self.terminal.out(&out)?;
-        match &options.path {
-            // Directories are nothing but the paths of their files.
-            Some(path) if listed == 0 => {
-                let message = format!("no file on the server lies below \"{path}\"");
-                Err(ApiError::new(ErrorCode::NotFound, message, "see `hcfs ls` without a path").into())
-            }
-            _ => Ok(ExitCode::Done),
-        }
+        Ok(listed)
     }
 
     pub(super) async fn cat(&mut self, options: &CatOptions) -> Ended {

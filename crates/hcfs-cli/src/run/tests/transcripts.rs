@@ -154,6 +154,12 @@ fn about_files() -> Vec<Scene> {
         scene(&["ls"], |daemon| {
             one(daemon).on("GET /v1/folders/documents/files", Reply::text(&lines(&[file("a.txt"), file("d/b.txt")])))
         }),
+        scene(&["search", "B.T"], |daemon| {
+            one(daemon).on("GET /v1/folders/documents/files", Reply::text(&lines(&[file("a.txt"), file("d/b.txt")])))
+        }),
+        scene(&["search", "nothing"], |daemon| {
+            one(daemon).on("GET /v1/folders/documents/files", Reply::text(&lines(&[file("a.txt"), file("d/b.txt")])))
+        }),
         scene(&["cat", "a.txt"], |daemon| one(daemon).on(READ, Reply::content(b"a text\n", 7))),
         scene(&["get", "a.txt", "DIR/b.txt"], |daemon| one(daemon).on(READ, Reply::content(b"a text\n", 7))),
         scene(&["get", "a.txt", "DIR/s"], |daemon| one(daemon).on(READ, Reply::content(b"a text\n", 7))),
