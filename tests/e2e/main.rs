@@ -3,6 +3,7 @@
 
 mod documents;
 mod mistakes;
+mod transcripts;
 mod two_devices;
 
 use hcfs_testkit::bytes;
