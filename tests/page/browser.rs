@@ -164,9 +164,17 @@ impl Browser {
         found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
     }
 
+    /// Clicks on an element; on the one that took its place, where the page was shown anew meanwhile.
     pub fn click(&self, css: &str) {
-        let element = self.element(css);
-        self.command(&format!("element/{element}/click"), &json!({}));
+        let begin = Instant::now();
+        loop {
+            let path = format!("/session/{}/element/{}/click", self.session, self.element(css));
+            match self.try_call("POST", &path, &json!({})) {
+                Err(error) if error["error"] == "stale element reference" && begin.elapsed() < DEADLINE => {}
+                Err(error) => panic!("{css}: {error}"),
+                Ok(_) => return,
+            }
+        }
     }
 
     pub fn type_into(&self, css: &str, text: &str) {
