@@ -338,10 +338,15 @@ impl Session {
             }
             Failure::Path(problem) => {
                 tracing::debug!(%path, code = %problem.code, "an action failed");
-                if problem.code == ProblemCode::RemoteMissing {
-                    // Mostly it was deleted since it was listed.
-                    self.feed.expect_news();
-                    self.wants.remote();
+                match problem.code {
+                    ProblemCode::RemoteMissing => {
+                        // Mostly it was deleted since it was listed.
+                        self.feed.expect_news();
+                        self.wants.remote();
+                    }
+                    // What it asked for may have been done all the same.
+                    ProblemCode::ServerError => self.wants.remote(),
+                    _ => {}
                 }
                 self.blocked.fail(path, problem, self.seed);
             }
