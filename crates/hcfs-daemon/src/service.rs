@@ -7,7 +7,7 @@
 //! Deliberately absent: lingering, which is the user's decision, and credentials, which are the administrator's.
 
 mod error;
-mod systemctl;
+pub(crate) mod systemctl;
 mod unit;
 
 use std::collections::BTreeSet;

@@ -1,23 +1,23 @@
 //! Whether the service manager starts the daemon by itself.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use super::Found;
 use crate::config::Environment;
+use crate::service::systemctl::{Shown, Systemctl};
 
 const NAME: &str = "service";
 
 /// The user's unit, or the system's for this user.
 pub(super) fn service(found: &mut Found, env: &Environment) {
     let user = ["USER", "LOGNAME"].iter().find_map(|name| env(name)).and_then(|user| user.into_string().ok());
-    let own = ask(env, &["--user", "show", "hcfs.service", "--property=LoadState,UnitFileState,ActiveState"]);
-    if let Some(unit) = own.as_ref().filter(|unit| unit.is_installed()) {
-        if !unit.is("UnitFileState", "enabled") {
+    let own = ask(true, env, "hcfs.service");
+    if let Some(unit) = own.as_ref().filter(|unit| is_installed(unit)) {
+        if unit.text("UnitFileState") != "enabled" {
             let hint = "run `hcfs service install`";
             return found.warn(NAME, "hcfs.service is installed, but does not start by itself", hint);
         }
-        if unit.is("ActiveState", "failed") {
+        if unit.text("ActiveState") == "failed" {
             let hint = "see `journalctl --user --unit hcfs`, then run `hcfs service install`";
             return found.fail(NAME, "hcfs.service has failed", hint);
         }
@@ -27,12 +27,9 @@ pub(super) fn service(found: &mut Found, env: &Environment) {
             false => found.ok(NAME, "hcfs.service runs while you are logged in; `loginctl enable-linger` lets it stay"),
         };
     }
-    let system = user.as_ref().and_then(|user| {
-        let unit = format!("hcfs@{user}.service");
-        ask(env, &["show", &unit, "--property=LoadState,UnitFileState,ActiveState"])
-    });
+    let system = user.as_ref().and_then(|user| ask(false, env, &format!("hcfs@{user}.service")));
     match (own, system) {
-        (_, Some(unit)) if unit.is_installed() && unit.is("UnitFileState", "enabled") => {
+        (_, Some(unit)) if is_installed(&unit) && unit.text("UnitFileState") == "enabled" => {
             found.ok(NAME, "the system's hcfs@.service starts with the machine");
         }
         (None, None) => found.ok(NAME, "no systemd here"),
@@ -40,26 +37,11 @@ pub(super) fn service(found: &mut Found, env: &Environment) {
     }
 }
 
-/// What the service manager says of a unit.
-struct Unit(String);
-
-impl Unit {
-    fn is(&self, property: &str, value: &str) -> bool {
-        self.0.lines().any(|line| line.split_once('=') == Some((property, value)))
-    }
-
-    fn is_installed(&self) -> bool {
-        self.is("LoadState", "loaded")
-    }
+/// What a service manager says of a unit; `None` where there is none to ask.
+fn ask(of_user: bool, env: &Environment, unit: &str) -> Option<Shown> {
+    Systemctl::new(of_user, env).show(unit).ok()
 }
 
-/// `None` where there is no service manager to ask.
-fn ask(env: &Environment, args: &[&str]) -> Option<Unit> {
-    let mut command = Command::new("systemctl");
-    // The lookup of the program goes by the environment that is examined.
-    if let Some(path) = env("PATH") {
-        command.env("PATH", path);
-    }
-    let asked = command.args(args).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    asked.status.success().then(|| Unit(String::from_utf8_lossy(&asked.stdout).into_owned()))
+fn is_installed(unit: &Shown) -> bool {
+    unit.text("LoadState") == "loaded"
 }

@@ -12,17 +12,17 @@ const PROPERTIES: &str = "--property=LoadState,UnitFileState,ActiveState,ActiveE
                           Result,ExecMainCode,ExecMainStatus";
 
 /// One service manager: the system's, or the user's.
-pub(super) struct Systemctl {
+pub(crate) struct Systemctl {
     of_user: bool,
     /// Where programs are looked for.
     path: Option<OsString>,
 }
 
 /// What the service manager says of a unit.
-pub(super) struct Shown(BTreeMap<String, String>);
+pub(crate) struct Shown(BTreeMap<String, String>);
 
 impl Shown {
-    pub(super) fn text(&self, property: &str) -> &str {
+    pub(crate) fn text(&self, property: &str) -> &str {
         self.0.get(property).map_or("", String::as_str)
     }
 
@@ -39,7 +39,7 @@ impl Shown {
 }
 
 impl Systemctl {
-    pub(super) fn new(of_user: bool, env: &Environment) -> Self {
+    pub(crate) fn new(of_user: bool, env: &Environment) -> Self {
         Self { of_user, path: env("PATH") }
     }
 
@@ -63,7 +63,7 @@ impl Systemctl {
     }
 
     /// Asks for what it knows of a unit; one it does not know is not loaded.
-    pub(super) fn show(&self, unit: &str) -> Result<Shown, ServiceError> {
+    pub(crate) fn show(&self, unit: &str) -> Result<Shown, ServiceError> {
         let words = ["show", PROPERTIES, "--timestamp=unix", unit];
         let out = self.output(&words)?;
         if !out.status.success() {
