@@ -145,6 +145,12 @@ pub struct Limits {
 }
 
 impl Config {
+    /// Where the secrets lie that are sent to servers: the token, and the credentials of the sources.
+    pub(crate) fn secret_places(&self) -> impl Iterator<Item = &SecretPlace> {
+        let of_sources = self.sources.values().filter_map(|source| source.service.credential());
+        self.server.token.iter().chain(of_sources)
+    }
+
     /// What holds without a file: no folder, the embedded server, a password that is asked for.
     #[must_use]
     pub fn defaults() -> Self {

@@ -417,8 +417,7 @@ fn secrets(config: &Config) -> Result<Vec<PathBuf>, ServiceError> {
         Unlock::Keyfile(path) => files.push(path.clone()),
         Unlock::Prompt | Unlock::Credential(_) => {}
     }
-    let of_sources = config.sources.values().filter_map(|source| source.service.credential());
-    for place in config.server.token.iter().chain(of_sources) {
+    for place in config.secret_places() {
         match place {
             SecretPlace::Keyring(_) => return Err(ServiceError::Keyring),
             SecretPlace::File(path) => files.push(path.clone()),

@@ -81,8 +81,7 @@ fn keyring(found: &mut Found, config: &Config) {
     if config.unlock == Unlock::Keyring {
         entries.push(crate::secret::UNLOCK_ENTRY);
     }
-    let credentials = config.sources.values().filter_map(|source| source.service.credential());
-    for place in config.server.token.iter().chain(credentials) {
+    for place in config.secret_places() {
         if let SecretPlace::Keyring(name) = place {
             entries.push(name);
         }
