@@ -11,15 +11,14 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use hcfs_fs::Displaced;
-use hcfs_model::{FileId, LocalEntry, Problem, ProblemCode, RelPath, RemoteEntry, SyncedEntry, UnixNanos};
+use hcfs_model::{FileId, LocalEntry, Problem, RelPath, RemoteEntry, SyncedEntry, UnixNanos};
 use hcfs_plan::{Action, Base, Conflict, ConflictKind, Plan, Resolution, Stage, StageKind};
-use hcfs_remote::RemoteError;
 use hcfs_state::{Known, Settled};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::board::Progress;
-use crate::failure::{Failure, keeps_changing};
+use crate::failure::{Failure, unserved};
 use crate::journal::event;
 use crate::session::{Session, Stop};
 use crate::status::{Direction, Event, EventKind, FolderState};
@@ -29,8 +28,6 @@ use crate::transfer::{
 
 /// How often progress is shown while files are in flight.
 const SHOWN: Duration = Duration::from_millis(200);
-/// How long uploads wait after the server said that the account is over its quota.
-const QUOTA_PAUSE: Duration = Duration::from_secs(300);
 
 /// What became of an action: what to record and to tell, or why it was not done.
 pub(crate) struct Ended {
@@ -318,67 +315,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-
-    /// Draws the consequences of a failure.
-    pub(crate) async fn heed_failure(&mut self, path: &RelPath, failure: Failure) -> Result<(), Stop> {
-        match failure {
-            Failure::MovedHere => {
-                self.wants.below(path.clone());
-                self.blocked.moved(path, keeps_changing(path), self.seed);
-            }
-            Failure::MovedThere => {
-                self.feed.expect_news();
-                self.wants.remote();
-                self.blocked.moved(path, keeps_changing(path), self.seed);
-            }
-            Failure::Changing => {
-                self.wants.below(path.clone());
-                self.blocked.changing(path, keeps_changing(path), self.seed);
-            }
-            Failure::Path(problem) => {
-                tracing::debug!(%path, code = %problem.code, "an action failed");
-                match problem.code {
-                    ProblemCode::RemoteMissing => {
-                        // Mostly it was deleted since it was listed.
-                        self.feed.expect_news();
-                        self.wants.remote();
-                    }
-                    // What it asked for may have been done all the same.
-                    ProblemCode::ServerError => self.wants.remote(),
-                    _ => {}
-                }
-                self.blocked.fail(path, problem, self.seed);
-            }
-            Failure::OverQuota(error) => {
-                self.over_quota_until = Some(Instant::now() + QUOTA_PAUSE);
-                self.board.update(|status| {
-                    status.trouble = Some((error.kind.to_string(), error.hint().to_owned()));
-                });
-            }
-            Failure::Unavailable(error) => {
-                // One file the server cannot serve must not stop the others, a server that is down must.
-                let remote = Arc::clone(&self.remote);
-                if self.attend(async move { remote.folders().await }).await?.is_err() {
-                    return Err(Stop::remote(&error));
-                }
-                // What it asked for may have been done all the same.
-                self.wants.remote();
-                self.blocked.fail(path, unserved(path, &error), self.seed);
-            }
-            Failure::Folder(stop) => return Err(stop),
-        }
-        Ok(())
-    }
-}
-
-/// The problem of a file that the server cannot serve now, though it serves others.
-pub(crate) fn unserved(path: &RelPath, error: &RemoteError) -> Problem {
-    Problem {
-        path: Some(path.clone()),
-        code: ProblemCode::ServerError,
-        message: format!("\"{path}\" is not in step: {}", error.kind),
-        hint: error.hint().to_owned(),
     }
 }
 

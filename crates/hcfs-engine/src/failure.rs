@@ -1,4 +1,7 @@
-//! What it means for a folder that one action failed.
+//! What it means for a folder that one action failed, and what follows.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use hcfs_crypto::frame::FrameError;
 use hcfs_crypto::pin::{PinError, SealError};
@@ -6,10 +9,14 @@ use hcfs_fs::ApplyError;
 use hcfs_model::{Problem, ProblemCode, RelPath};
 use hcfs_remote::{RemoteError, RemoteErrorKind};
 use hcfs_state::StateError;
+use tokio::time::Instant;
 
 use crate::handle::CommandError;
-use crate::session::Stop;
+use crate::session::{Session, Stop};
 use crate::status::FolderState;
+
+/// How long uploads wait after the server said that the account is over its quota.
+const QUOTA_PAUSE: Duration = Duration::from_secs(300);
 
 /// Why an action on a path was not done.
 #[derive(Debug)]
@@ -33,14 +40,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// What a failed request means for the file it was about.
     pub(crate) fn remote(path: &RelPath, error: RemoteError) -> Self {
-        let problem = |code| {
-            Self::Path(Problem {
-                path: Some(path.clone()),
-                code,
-                message: format!("\"{path}\" is not in step: {}", error.kind),
-                hint: error.hint().to_owned(),
-            })
-        };
+        let problem = |code| Self::Path(of_server(path, code, &error));
         match &error.kind {
             // Where an answer was lost the listing tells what was done.
             RemoteErrorKind::Conflict { .. }
@@ -118,6 +118,21 @@ impl Failure {
     }
 }
 
+/// The problem of a file that the server cannot serve now, though it serves others.
+pub(crate) fn unserved(path: &RelPath, error: &RemoteError) -> Problem {
+    of_server(path, ProblemCode::ServerError, error)
+}
+
+/// The problem of a file that a request was about which failed.
+fn of_server(path: &RelPath, code: ProblemCode, error: &RemoteError) -> Problem {
+    Problem {
+        path: Some(path.clone()),
+        code,
+        message: format!("\"{path}\" is not in step: {}", error.kind),
+        hint: error.hint().to_owned(),
+    }
+}
+
 /// The problem of a file that does not stay quiet.
 pub(crate) fn keeps_changing(path: &RelPath) -> Problem {
     Problem {
@@ -136,6 +151,59 @@ pub(crate) fn keeps_growing(path: &RelPath) -> Problem {
         message: format!("\"{path}\" goes on growing; it is sent from time to time, as far as it has come"),
         hint: "nothing: the whole is sent when it is quiet; a file that never is can be added to the ignore rules"
             .to_owned(),
+    }
+}
+
+impl Session {
+    /// Draws the consequences of a failure.
+    pub(crate) async fn heed_failure(&mut self, path: &RelPath, failure: Failure) -> Result<(), Stop> {
+        match failure {
+            Failure::MovedHere => {
+                self.wants.below(path.clone());
+                self.blocked.moved(path, keeps_changing(path), self.seed);
+            }
+            Failure::MovedThere => {
+                self.feed.expect_news();
+                self.wants.remote();
+                self.blocked.moved(path, keeps_changing(path), self.seed);
+            }
+            Failure::Changing => {
+                self.wants.below(path.clone());
+                self.blocked.changing(path, keeps_changing(path), self.seed);
+            }
+            Failure::Path(problem) => {
+                tracing::debug!(%path, code = %problem.code, "an action failed");
+                match problem.code {
+                    ProblemCode::RemoteMissing => {
+                        // Mostly it was deleted since it was listed.
+                        self.feed.expect_news();
+                        self.wants.remote();
+                    }
+                    // What it asked for may have been done all the same.
+                    ProblemCode::ServerError => self.wants.remote(),
+                    _ => {}
+                }
+                self.blocked.fail(path, problem, self.seed);
+            }
+            Failure::OverQuota(error) => {
+                self.over_quota_until = Some(Instant::now() + QUOTA_PAUSE);
+                self.board.update(|status| {
+                    status.trouble = Some((error.kind.to_string(), error.hint().to_owned()));
+                });
+            }
+            Failure::Unavailable(error) => {
+                // One file the server cannot serve must not stop the others, a server that is down must.
+                let remote = Arc::clone(&self.remote);
+                if self.attend(async move { remote.folders().await }).await?.is_err() {
+                    return Err(Stop::remote(&error));
+                }
+                // What it asked for may have been done all the same.
+                self.wants.remote();
+                self.blocked.fail(path, unserved(path, &error), self.seed);
+            }
+            Failure::Folder(stop) => return Err(stop),
+        }
+        Ok(())
     }
 }
 

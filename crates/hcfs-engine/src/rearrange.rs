@@ -11,8 +11,8 @@ use hcfs_remote::{Rename, RenameFiles, RenameOutcome, RenameReason};
 use hcfs_state::{Decision, Known, Settled};
 
 use crate::blocking::blocking;
-use crate::execute::{Done, Ended, Renamed, synced, unserved};
-use crate::failure::{Failure, keeps_changing};
+use crate::execute::{Done, Ended, Renamed, synced};
+use crate::failure::{Failure, keeps_changing, unserved};
 use crate::journal::event;
 use crate::session::{Session, Stop};
 use crate::status::EventKind;
