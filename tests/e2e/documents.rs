@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
-use hcfs_tests::{Machine, path, text};
+use hcfs_tests::{Machine, blocks, path, text};
 
 const STARTED: &str = include_str!("../../crates/hcfs/docs/getting-started.md");
 const SECOND: &str = include_str!("../../crates/hcfs/docs/second-device.md");
@@ -13,8 +13,7 @@ const WORDS: &str = include_str!("../../crates/hcfs/docs/troubleshooting.md");
 
 /// The commands a document shows, in order.
 fn commands(document: &str) -> Vec<&str> {
-    let blocks = document.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let lines = blocks.flat_map(str::lines).map(|line| line.split(" #").next().unwrap().trim());
+    let lines = blocks(document, "sh").flat_map(str::lines).map(|line| line.split(" #").next().unwrap().trim());
     lines.filter(|line| !line.is_empty()).collect()
 }
 
@@ -69,7 +68,7 @@ fn getting_started_a_server_and_a_second_device() {
     std::fs::write(first.path("token.txt"), &token).unwrap();
     let config = first.path(".config/hcfs/config.toml");
     let settings = std::fs::read_to_string(&config).unwrap();
-    let place = SECOND.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let place = blocks(SECOND, "toml").next().unwrap();
     let place = change(place).replace("/home/me/token.txt", path(&first.path("token.txt")));
     assert!(settings.contains("[server]\n"), "{settings}");
     std::fs::write(&config, settings.replace("[server]\n", &place)).unwrap();

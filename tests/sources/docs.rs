@@ -1,18 +1,12 @@
 //! What the documentation shows is true: its configuration is read, and its commands run.
 
 use hcfs_testkit::bytes;
-use hcfs_tests::{path, text};
+use hcfs_tests::{blocks, path, text};
 
 use crate::Scene;
 use crate::services::{CREDENTIAL, Item};
 
 const SOURCES: &str = include_str!("../../crates/hcfs/docs/sources.md");
-
-/// The blocks of a language.
-fn blocks(language: &str) -> Vec<&'static str> {
-    let start = format!("```{language}\n");
-    SOURCES.split(&start).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
-}
 
 /// The documentation's example with the places of this machine.
 fn placed(scene: &Scene, text: &str) -> String {
@@ -34,14 +28,14 @@ fn every_example_is_read_and_every_command_runs() {
     scene.services.put("file_78901", Item::new("passport.pdf", bytes(1000, 1)));
     scene.services.put("list.csv", Item::new("list.csv", "a\nb\n"));
     let config = scene.device.machine.path(".config/hcfs/config.toml");
-    let examples = blocks("toml");
+    let examples: Vec<&str> = blocks(SOURCES, "toml").collect();
     assert_eq!(examples.len(), 5, "one for each kind");
     let text_before = std::fs::read_to_string(&config).unwrap();
     let sources: String = examples.iter().map(|example| placed(&scene, example)).collect();
     std::fs::write(&config, format!("{text_before}\n{sources}")).unwrap();
     scene.start();
     let mut ran = 0;
-    for line in blocks("sh").into_iter().flat_map(str::lines) {
+    for line in blocks(SOURCES, "sh").flat_map(str::lines) {
         let line = placed(&scene, line);
         let out = scene.device.machine.shell(&line).env("FILES_KEY", CREDENTIAL).output().unwrap();
         assert!(out.status.success(), "{line}: {}{}", text(&out.stdout), text(&out.stderr));

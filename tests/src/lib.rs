@@ -31,22 +31,35 @@ pub fn program() -> &'static Path {
         // target/PROFILE/deps/test-0123
         let profile = own.ancestors().nth(2).expect("a test lies in the target directory");
         let release = profile.file_name() == Some(OsStr::new("release"));
-        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut build = cargo();
         build.args(["build", "--quiet", "--package", "hcfs", "--target-dir"]).arg(profile.parent().unwrap_or(profile));
         if release {
             build.arg("--release");
         }
-        build.current_dir(env!("CARGO_MANIFEST_DIR"));
-        // What `cargo test` says to this process would have some build scripts run again, and all that rests on them.
-        let said = std::env::vars_os().map(|(name, _)| name);
-        for name in said.filter(|name| {
-            name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
-        }) {
-            build.env_remove(name);
-        }
         assert!(build.status().expect("cargo runs").success(), "the program does not build");
         profile.join("hcfs")
     })
+}
+
+/// Cargo, over this workspace.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    // What `cargo test` says to this process would have some build scripts run again, and all that rests on them.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// The blocks of a language in a document.
+pub fn blocks<'d>(document: &'d str, language: &str) -> impl Iterator<Item = &'d str> + use<'d> {
+    let start = format!("```{language}\n");
+    let rests: Vec<&str> = document.split(&start).skip(1).collect();
+    rests.into_iter().map(|rest| rest.split_once("```").map_or(rest, |(block, _)| block))
 }
 
 /// A machine: a home of its own, and whatever runs on it. What still runs is killed when it is dropped.

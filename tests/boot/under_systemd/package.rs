@@ -3,21 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hcfs_tests::text;
+use hcfs_tests::{cargo, text};
 
 use crate::container::Container;
 
 /// The package with the program as the tests use it.
 fn package() -> PathBuf {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = cargo();
     command.args(["run", "--quiet", "--package", "xtask", "--", "package", "--debug"]).current_dir(root);
-    // What `cargo test` says to this process would have build scripts run again, and all that rests on them.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
-            command.env_remove(name);
-        }
-    }
     let out = command.output().unwrap();
     assert!(out.status.success(), "{}", text(&out.stderr));
     PathBuf::from(text(&out.stdout).lines().last().unwrap())
