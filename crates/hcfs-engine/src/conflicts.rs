@@ -173,6 +173,7 @@ impl Session {
                     entry: &kept,
                     hashed_at: UnixNanos(0),
                     rules: &tools.rules,
+                    at,
                     durability: Durability::Each,
                 };
                 tools.folder.rename(&request).map(drop)

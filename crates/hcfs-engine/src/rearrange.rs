@@ -286,8 +286,8 @@ type LocalMove = (RelPath, RelPath, LocalEntry, Option<RemoteEntry>, UnixNanos);
 
 fn move_one(tools: &Tools, job: LocalMove, now: UnixNanos) -> Ended {
     let (from, to, entry, remote, hashed_at) = job;
-    let request =
-        Move { from: &from, to: &to, entry: &entry, hashed_at, rules: &tools.rules, durability: Durability::Batch };
+    let (rules, at, durability) = (&tools.rules, now, Durability::Batch);
+    let request = Move { from: &from, to: &to, entry: &entry, hashed_at, rules, at, durability };
     let result = tools.folder.rename(&request).map_err(|error| Failure::apply(&from, &error)).map(|renamed| {
         let placed = renamed.placed;
         let local = LocalEntry { hash: entry.hash, fingerprint: placed.fingerprint, disk_path: placed.disk_path };

@@ -12,6 +12,8 @@
 //! Deliberately absent: owners, access lists and extended attributes of a replaced file; only its permission bits pass
 //! to the new one, without set-id bits.
 
+mod rename;
+
 use std::io;
 use std::ops::ControlFlow;
 
@@ -22,9 +24,11 @@ use crate::error::{ApplyError, quoted};
 use crate::folder::{Folder, regular};
 use crate::names::other_form;
 use crate::rules::Rules;
-use crate::scan::{granularity, is_settled};
+use crate::scan::granularity;
 use crate::stage::Staged;
 use crate::trash::{MOVED, Slot};
+
+pub use rename::{Move, Renamed};
 
 /// How often an operation starts again because a parent directory vanished under it.
 const TRIES: u32 = 16;
@@ -81,23 +85,6 @@ pub struct Remove<'a> {
     pub durability: Durability,
 }
 
-/// What [`Folder::rename`] does.
-#[derive(Clone, Copy)]
-pub struct Move<'a> {
-    /// The old name.
-    pub from: &'a RelPath,
-    /// The new name; nothing may stand there.
-    pub to: &'a RelPath,
-    /// The file as seen.
-    pub entry: &'a LocalEntry,
-    /// When its hash was taken, as [`crate::Known::hashed_at`]; `UnixNanos(0)` where that is not known.
-    pub hashed_at: UnixNanos,
-    /// To tell why an emptied directory stays.
-    pub rules: &'a Rules,
-    /// When it is made durable.
-    pub durability: Durability,
-}
-
 /// A file as it stands after it was put in place or renamed: what to record of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
@@ -149,17 +136,6 @@ pub struct Removed {
     pub problem: Option<Problem>,
 }
 
-/// A file under its new name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Renamed {
-    /// What to record.
-    pub placed: Placed,
-    /// The directories that became empty by it and were removed, the deepest first.
-    pub emptied: Vec<RelPath>,
-    /// An emptied directory that stays, since something ignored is in it.
-    pub problem: Option<Problem>,
-}
-
 impl Folder {
     /// Puts a staged part under its name. After an error the part lies under its own name again where that is possible,
     /// for [`Folder::resume_stage`] or [`Folder::discard`].
@@ -185,7 +161,7 @@ impl Folder {
         self.expect_there(target, from, request.entry)?;
         let slot = self.slot(target, request.at, "")?;
         let moved =
-            durably(request.durability, || slot.sync(&*self.disk)).and_then(|()| self.rename_new(from, &slot.path));
+            durably(request.durability, || slot.sync(&*self.disk)).and_then(|()| self.move_to_trash(from, &slot.path));
         if let Err(error) = moved {
             slot.clear(&*self.disk);
             return Err(ApplyError::at(target, "remove", error));
@@ -200,39 +176,6 @@ impl Folder {
         .map_err(|error| ApplyError::io(quoted(target), "sync the directory of", error))?;
         let (emptied, problem) = self.remove_emptied(target, from, request.rules, request.durability);
         Ok(Removed { id: slot.id, emptied, problem })
-    }
-
-    /// Renames a file to a name that is free, makes the directories it needs, and removes those that this empties.
-    ///
-    /// # Errors
-    /// As [`Folder::install`].
-    pub fn rename(&self, request: &Move<'_>) -> Result<Renamed, ApplyError> {
-        let Move { from, to, entry, .. } = *request;
-        let old = on_disk(from, entry);
-        self.expect_there(from, old, entry)?;
-        let new = self.place_new(to, |new| match self.rename_new(old, new) {
-            Err(error) if Refusal::of(&error) == Refusal::Exists && self.is_other_case(new, entry) => {
-                self.disk.rename(old, new, Rename::Replace)
-            }
-            other => other,
-        })?;
-        let stat = self.disk.stat(&new).map_err(|error| ApplyError::at(to, "look at", error))?;
-        if !same_version(&stat.fingerprint, &entry.fingerprint) {
-            // Where the old name is taken again the edit stays under the new one: it is found there as a new file.
-            let _ = self.rename_new(&new, old);
-            return Err(ApplyError::Changed { path: from.clone() });
-        }
-        durably(request.durability, || {
-            self.sync_above(&new)?;
-            self.sync_above(old)
-        })
-        .map_err(|error| ApplyError::io(quoted(to), "sync the directory of", error))?;
-        let mut placed = placed(&entry.fingerprint, stat.fingerprint.ctime, to, &new);
-        if !is_settled(&entry.fingerprint, request.hashed_at) {
-            placed.hashed_at = request.hashed_at.min(entry.fingerprint.mtime);
-        }
-        let (emptied, problem) = self.remove_emptied(from, old, request.rules, request.durability);
-        Ok(Renamed { placed, emptied, problem })
     }
 
     fn install_new(&self, staged: &Staged, request: &Install<'_>) -> Result<Installed, ApplyError> {
@@ -343,7 +286,7 @@ impl Folder {
         let before = stat_of(staged)?;
         let slot = self.slot(target, request.at, MOVED)?;
         let moved =
-            durably(request.durability, || slot.sync(&*self.disk)).and_then(|()| self.rename_new(path, &slot.path));
+            durably(request.durability, || slot.sync(&*self.disk)).and_then(|()| self.move_to_trash(path, &slot.path));
         if let Err(error) = moved {
             slot.clear(&*self.disk);
             return Err(ApplyError::at(target, "replace", error));
@@ -405,18 +348,6 @@ impl Folder {
         self.disk
             .stat(path)
             .is_ok_and(|stat| stat.kind == Kind::File && same_version(&stat.fingerprint, &entry.fingerprint))
-    }
-
-    /// Whether `new` is the entry's own file under a name that differs in case: to the file system the same name.
-    fn is_other_case(&self, new: &[u8], entry: &LocalEntry) -> bool {
-        let (dir, name) = split(new);
-        let mut exact = false;
-        let listed = self.disk.list(dir, &mut |found, _| {
-            exact |= found == name;
-            if exact { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        let same = self.disk.stat(new).is_ok_and(|stat| stat.fingerprint.inode == entry.fingerprint.inode);
-        listed.is_ok() && same && !exact
     }
 
     fn in_the_way(&self, path: &RelPath, disk_path: &[u8]) -> ApplyError {

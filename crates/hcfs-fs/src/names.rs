@@ -193,19 +193,42 @@ impl Folder {
         }
     }
 
-    /// Renames to a name that must not exist, in one step where the file system can, else by a second link.
+    /// Renames what lies in the trash or among the staged parts to a name that must not exist, in one step where the
+    /// file system can, else by a second link. Not for a name that a person sees: what is saved under it between the
+    /// link and the removal of the old name would be removed.
     pub(crate) fn rename_new(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
         match self.disk.rename(from, to, Rename::NoReplace) {
+            Err(error) if Refusal::of(&error) == Refusal::Unsupported => match self.link_instead(from, to, error) {
+                Ok(()) => self.disk.unlink(from),
+                // A plain rename of a directory replaces an empty one at most.
+                Err(_) if self.disk.stat(from).is_ok_and(|stat| stat.kind == Kind::Directory) => {
+                    self.disk.rename(from, to, Rename::Replace)
+                }
+                Err(error) => Err(error),
+            },
+            other => other,
+        }
+    }
+
+    /// Moves what stands under a name of the folder to `place`, a fresh one in the trash.
+    pub(crate) fn move_to_trash(&self, from: &[u8], place: &[u8]) -> io::Result<()> {
+        match self.disk.rename(from, place, Rename::NoReplace) {
             Err(error) if Refusal::of(&error) == Refusal::Unsupported => {
-                self.disk.link(from, to).map_err(|second| match Refusal::of(&second) {
-                    // No hard links either: what the rename said is the reason.
-                    Refusal::Denied | Refusal::Unsupported => error,
-                    _ => second,
-                })?;
-                self.disk.unlink(from)
+                // Only where it could be given back; nobody else puts anything at the place, so nothing is replaced.
+                self.link_instead(from, place, error)?;
+                self.disk.unlink(place)?;
+                self.disk.rename(from, place, Rename::Replace)
             }
             other => other,
         }
+    }
+
+    /// A second link where a rename met `error`, which is the reason where there are no hard links either.
+    fn link_instead(&self, from: &[u8], to: &[u8], error: io::Error) -> io::Result<()> {
+        self.disk.link(from, to).map_err(|second| match Refusal::of(&second) {
+            Refusal::Denied | Refusal::Unsupported => error,
+            _ => second,
+        })
     }
 
     /// Removes a directory that holds nothing but directories; whether it is gone. What is synced is files: such a

@@ -6,14 +6,6 @@ use hcfs_model::{LocalEntry, ProblemCode, UnixNanos};
 use crate::faults::{Fault, Script};
 use crate::scratch::*;
 
-fn without_exchange() -> Script {
-    Script { no_exchange: true, ..Script::default() }
-}
-
-fn only_links() -> Script {
-    Script { no_exchange: true, no_noreplace: true, ..Script::default() }
-}
-
 #[test]
 fn a_new_file_gets_its_parents_and_the_mode_of_the_umask() {
     let scratch = Scratch::new();
@@ -30,7 +22,7 @@ fn a_new_file_gets_its_parents_and_the_mode_of_the_umask() {
 
 #[test]
 fn a_replaced_file_keeps_its_mode_and_goes_to_the_trash() {
-    for script in [Script::default(), without_exchange(), only_links()] {
+    for script in [Script::default(), Script::without_exchange(), Script::only_links()] {
         let scratch = Scratch::with(script);
         scratch.write("d/run.sh", "old");
         let path = scratch.root().join("d/run.sh");
@@ -67,83 +59,6 @@ fn a_version_the_plan_did_not_see_is_not_replaced_removed_or_renamed() {
     assert!(changed(remove(&folder, "a", &seen, &[]).map(drop)));
     assert!(folder.resume_stage("aa", 3).unwrap().is_some(), "the part is kept for the next plan");
     assert!(folder.trash_list().unwrap().is_empty());
-}
-
-#[test]
-fn an_edit_between_the_check_and_the_exchange_is_kept_beside() {
-    let scratch = Scratch::new();
-    scratch.write("d/a.txt", "seen");
-    let folder = scratch.open();
-    let seen = entry(&folder, "d/a.txt");
-    // An editor's save: a new file renamed over the old one.
-    let root = scratch.root();
-    scratch.script.race(Rename::Exchange, move || {
-        std::fs::write(root.join("d/tmp"), "edited").unwrap();
-        std::fs::rename(root.join("d/tmp"), root.join("d/a.txt")).unwrap();
-    });
-    let (target, aside) = (rel("d/a.txt"), rel("d/a (conflict, laptop, 2026-01-02).txt"));
-    let expect = Expect::This(&seen);
-    let request = Install { target: &target, expect, aside: &aside, at: AT, durability: Durability::Each };
-    let installed = folder.install(staged(&folder, "aa", "new"), &request).unwrap();
-    assert_eq!(installed.displaced, Displaced::Conflict(aside.clone()));
-    assert_eq!(scratch.read("d/a.txt").unwrap(), "new");
-    assert_eq!(scratch.read(aside.as_str()).unwrap(), "edited");
-    assert!(folder.trash_list().unwrap().is_empty());
-}
-
-#[test]
-fn an_edit_in_the_race_is_kept_without_exchange_too() {
-    let scratch = Scratch::with(without_exchange());
-    scratch.write("a", "seen");
-    let folder = scratch.open();
-    let seen = entry(&folder, "a");
-    let part = staged(&folder, "aa", "new");
-    // The first rename without replacement moves the part, the second puts it back, the third takes the target.
-    let (root, script) = (scratch.root(), std::sync::Arc::clone(&scratch.script));
-    let third = move || std::fs::write(root.join("a"), "edited").unwrap();
-    let nested = std::sync::Arc::clone(&script);
-    let second = move || nested.race(Rename::NoReplace, third);
-    let nested = std::sync::Arc::clone(&script);
-    script.race(Rename::NoReplace, move || nested.race(Rename::NoReplace, second));
-    let result = install(&folder, part, "a", Expect::This(&seen));
-    assert!(matches!(result, Err(ApplyError::Changed { .. })), "{result:?}");
-    assert_eq!(scratch.read("a").unwrap(), "edited");
-    assert!(folder.trash_list().unwrap().is_empty());
-}
-
-#[test]
-fn an_edit_between_the_check_and_a_removal_or_rename_comes_back() {
-    let scratch = Scratch::new();
-    scratch.write("a", "seen");
-    let folder = scratch.open();
-    for renames in [false, true] {
-        let seen = entry(&folder, "a");
-        let root = scratch.root();
-        scratch.script.race(Rename::NoReplace, move || std::fs::write(root.join("a"), "edited, longer").unwrap());
-        let result = if renames {
-            rename(&folder, "a", "b", &seen).map(drop)
-        } else {
-            remove(&folder, "a", &seen, &[]).map(drop)
-        };
-        assert!(matches!(result, Err(ApplyError::Changed { .. })), "{result:?}");
-        assert_eq!(scratch.read("a").unwrap(), "edited, longer");
-        assert!(!scratch.exists("b"));
-        assert!(folder.trash_list().unwrap().is_empty());
-        scratch.write("a", "seen");
-    }
-}
-
-#[test]
-fn a_file_made_between_the_check_and_the_rename_is_not_replaced() {
-    for script in [Script::default(), only_links()] {
-        let scratch = Scratch::with(script);
-        let folder = scratch.open();
-        let part = staged(&folder, "aa", "new");
-        scratch.write("a", "made meanwhile");
-        let result = install(&folder, part, "a", Expect::Absent);
-        assert!(matches!(result, Err(ApplyError::Changed { .. })));
-        assert_eq!(scratch.read("a").unwrap(), "made meanwhile");
-    }
 }
 
 #[test]
@@ -209,33 +124,6 @@ fn what_stands_in_the_way_is_named() {
 }
 
 #[test]
-fn a_parent_swapped_for_a_link_in_the_race_leads_nowhere() {
-    let scratch = Scratch::new();
-    let outside = tempfile::tempdir().unwrap();
-    std::fs::write(outside.path().join("x"), "theirs").unwrap();
-    scratch.write("d/x", "old");
-    let folder = scratch.open();
-    let seen = entry(&folder, "d/x");
-    for kind in [Rename::Exchange, Rename::NoReplace] {
-        let (root, target) = (scratch.root(), outside.path().to_path_buf());
-        scratch.script.race(kind, move || {
-            std::fs::rename(root.join("d"), root.join("away")).unwrap();
-            symlink(target, root.join("d")).unwrap();
-        });
-        let result = match kind {
-            Rename::Exchange => install(&folder, staged(&folder, "aa", "new"), "d/x", Expect::This(&seen)).map(drop),
-            _ => install(&folder, staged(&folder, "aa", "new"), "d/y", Expect::Absent).map(drop),
-        };
-        assert!(matches!(result, Err(ApplyError::Blocked { by: Obstacle::Symlink, .. })), "{result:?}");
-        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
-        assert_eq!(std::fs::read_to_string(outside.path().join("x")).unwrap(), "theirs");
-        assert_eq!(scratch.read("away/x").unwrap(), "old");
-        std::fs::remove_file(scratch.root().join("d")).unwrap();
-        std::fs::rename(scratch.root().join("away"), scratch.root().join("d")).unwrap();
-    }
-}
-
-#[test]
 fn removing_empties_directories_up_to_the_first_that_holds_something() {
     let scratch = Scratch::new();
     scratch.write("a/b/c/x", "1");
@@ -267,7 +155,7 @@ fn a_directory_with_only_ignored_files_stays_as_a_problem() {
 
 #[test]
 fn a_rename_keeps_the_file_makes_parents_and_empties_the_old_ones() {
-    for script in [Script::default(), only_links()] {
+    for script in [Script::default(), Script::only_links()] {
         let scratch = Scratch::with(script);
         scratch.write("a/b/x", "content");
         let folder = scratch.open();
@@ -419,8 +307,8 @@ fn a_hash_is_vouched_for_only_where_no_edit_could_hide() {
     let rules = Rules::new(&folder, &[]).unwrap();
     let seen = entry(&folder, "b");
     let hashed_at = seen.fingerprint.ctime;
-    let (from, to) = (rel("b"), rel("c"));
-    let request = Move { from: &from, to: &to, entry: &seen, hashed_at, rules: &rules, durability: Durability::Each };
+    let (from, to, durability) = (rel("b"), rel("c"), Durability::Each);
+    let request = Move { from: &from, to: &to, entry: &seen, hashed_at, rules: &rules, at: AT, durability };
     let renamed = folder.rename(&request).unwrap();
     assert!(!is_settled(&renamed.placed.fingerprint, renamed.placed.hashed_at));
 }

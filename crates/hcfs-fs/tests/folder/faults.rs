@@ -46,6 +46,14 @@ pub struct Script {
 }
 
 impl Script {
+    pub fn without_exchange() -> Self {
+        Self { no_exchange: true, ..Self::default() }
+    }
+
+    pub fn only_links() -> Self {
+        Self { no_exchange: true, no_noreplace: true, ..Self::default() }
+    }
+
     /// From now on, the call number `at` (from 0) meets `fault`.
     pub fn arm(&self, at: usize, fault: Fault) {
         self.calls.store(0, Ordering::SeqCst);

@@ -12,6 +12,7 @@ mod apply;
 mod crash;
 mod faults;
 mod open;
+mod race;
 mod rules;
 mod scan;
 mod scratch;

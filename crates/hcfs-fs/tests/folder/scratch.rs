@@ -131,6 +131,6 @@ pub fn remove(folder: &Folder, target: &str, entry: &LocalEntry, patterns: &[&st
 pub fn rename(folder: &Folder, from: &str, to: &str, entry: &LocalEntry) -> Result<Renamed, ApplyError> {
     let rules = Rules::new(folder, &[]).unwrap();
     let (from, to) = (rel(from), rel(to));
-    let hashed_at = UnixNanos(i64::MAX);
-    folder.rename(&Move { from: &from, to: &to, entry, hashed_at, rules: &rules, durability: Durability::Each })
+    let (hashed_at, durability) = (UnixNanos(i64::MAX), Durability::Each);
+    folder.rename(&Move { from: &from, to: &to, entry, hashed_at, rules: &rules, at: AT, durability })
 }
