@@ -34,6 +34,8 @@ pub(crate) struct Blocked {
     /// Paths where something stands that is not acted on, as the last scan saw it.
     standing: BTreeSet<RelPath>,
     there: Vec<Problem>,
+    /// What the last plan left as it is, since a file and a directory want one name and neither can give way.
+    clashing: Vec<Problem>,
     /// Directories that were emptied and stay, since something ignored is in them.
     left: Vec<Problem>,
     /// Files whose listed version cannot be trusted.
@@ -73,6 +75,11 @@ impl Blocked {
     /// Replaces what an earlier listing showed.
     pub(crate) fn listed(&mut self, found: Vec<Problem>) {
         self.there = found;
+    }
+
+    /// Replaces what clashed in the plan before.
+    pub(crate) fn clashed(&mut self, found: Vec<Problem>) {
+        self.clashing = found;
     }
 
     /// Replaces what contradicted the revision marks before.
@@ -239,6 +246,7 @@ impl Blocked {
             .folder
             .iter()
             .chain(&self.here)
+            .chain(&self.clashing)
             .chain(&self.left)
             .chain(&self.there)
             .chain(&self.suspect)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hcfs_model::{Problem, ProblemCode, RelPath, Row, Rows};
-use hcfs_plan::{Action, Context, Plan, Policy, Totals};
+use hcfs_plan::{Action, Context, Plan, Policy, Reason, Totals};
 
 use crate::conflicts::{is_about, resolution};
 use crate::observe::suspect;
@@ -29,6 +29,7 @@ impl Session {
             let taken = self.taken(&plan)?;
             if taken.is_empty() {
                 self.forget_failures(&rows, &plan);
+                self.blocked.clashed(self.clashes(&plan));
                 return Ok(plan);
             }
             context.reserved.extend(taken);
@@ -61,6 +62,20 @@ impl Session {
             |path| rows.contains_key(path) || changing.contains(path),
             |path| tried.contains(path) || changing.contains(path),
         );
+    }
+
+    /// The names that a file and a directory want of which neither can give way. What alone is told otherwise is what
+    /// cannot be moved, and not all that waits for it.
+    fn clashes(&self, plan: &Plan) -> Vec<Problem> {
+        let is_unknown =
+            |path: &RelPath| self.unknown.contains(path) || path.ancestors().any(|above| self.unknown.contains(&above));
+        let names = plan.reported.iter().filter_map(|(path, reason)| match reason {
+            Reason::InTheWay { by } => Some(if path.is_below(by) { by } else { path }),
+            // What lies below it cannot be looked at, so it is a directory here.
+            Reason::Unreadable if !is_unknown(path) => Some(path),
+            _ => None,
+        });
+        names.collect::<BTreeSet<_>>().into_iter().map(clash).collect()
     }
 
     /// Where rules cannot be read now it is not known what they exclude: such paths wait until they can.
@@ -142,6 +157,15 @@ impl Session {
             }
         }
         Ok(taken)
+    }
+}
+
+fn clash(path: &RelPath) -> Problem {
+    Problem {
+        path: Some(path.clone()),
+        code: ProblemCode::PathBlocked,
+        message: format!("\"{path}\" is a file on one side and a directory on the other, and neither can give way now"),
+        hint: "settle what else is reported at or below this name, or rename one of the two".to_owned(),
     }
 }
 

@@ -262,6 +262,27 @@ async fn a_directory_with_something_in_it_is_never_removed_for_a_file() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_a_file_there_and_a_directory_with_a_link_here_is_told() {
+    let server = server();
+    let (a, b) = (Device::new("a", &server), Device::new("b", &server));
+    a.write("name", "file");
+    a.settle().await;
+    b.write("name/inside", "only here");
+    std::os::unix::fs::symlink("inside", b.root().join("name/link")).unwrap();
+    let status = b.sync().await;
+    let told = |status: &hcfs_engine::FolderStatus| -> Vec<_> {
+        status.problems.iter().map(|problem| (problem.code, problem.path.clone().unwrap().to_string())).collect()
+    };
+    let (link, clash) = ((ProblemCode::Symlink, "name/link".into()), (ProblemCode::PathBlocked, "name".into()));
+    assert_eq!(told(&status), [clash, link]);
+    assert_eq!(b.read("name/inside"), b"only here");
+    b.delete("name/link");
+    b.settle().await;
+    a.settle().await;
+    assert_eq!(a.tree(), b.tree());
+}
+
+#[tokio::test]
 async fn files_and_directories_change_places() {
     let server = server();
     let (a, b) = (Device::new("a", &server), Device::new("b", &server));
