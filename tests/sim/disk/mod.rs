@@ -510,7 +510,7 @@ impl Disk for ModelDisk {
         self.arrived(&mut state, to);
         Self::hear(&mut state, from);
         let is_leaky = self.drive.scene.broken == Some(Broken::LeakyTrash);
-        if is_leaky && how == Rename::NoReplace && to.starts_with(b".hcfs/trash/") && is_visible(from) {
+        if is_leaky && how != Rename::Exchange && to.starts_with(b".hcfs/trash/") && is_visible(from) {
             let _ = state.tree.unlink(self.at()?, to, now);
         }
         if let Some(node) = replaced {
