@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hcfs_fs::{Folder, RootError, RootIdentity, Rules};
 use hcfs_model::{Inode, UnixNanos};
 use hcfs_plan::Hold;
 use hcfs_state::{Meta, Settled};
+use tokio::time::Instant;
 
 use crate::blocking::blocking;
 use crate::handle::CommandError;
@@ -15,6 +17,9 @@ use crate::holds::HERE;
 use crate::session::{Session, Stop, failed};
 use crate::status::EventKind;
 use crate::wants::Wants;
+
+/// How often the root is looked at while nothing happens.
+const ROOT_LOOK: Duration = Duration::from_secs(10);
 
 const MISSING: &str = "root_missing";
 const EMPTY: &str = "root_empty";
@@ -61,6 +66,25 @@ impl Session {
         match self.attend(opened).await? {
             Ok(folder) => self.take_root(folder),
             Err(error) => self.lost(&error),
+        }
+    }
+
+    /// A drive that goes away while nothing happens makes no event, so the root is looked at from time to time; one that
+    /// is lost gets a cycle, which says so.
+    pub(crate) async fn look_at_root(&mut self) {
+        let now = Instant::now();
+        if self.paused || now < self.timers.next_root {
+            return;
+        }
+        self.timers.next_root = now + ROOT_LOOK;
+        // A cycle tries to open one that is lost again.
+        if self.folder.is_absent() {
+            return;
+        }
+        let folder = Arc::clone(&self.folder);
+        let checked = self.attend(blocking(Arc::clone(&self.machine), move || folder.recheck())).await;
+        if matches!(checked, Ok(Err(error)) if error.is_loss()) {
+            self.wants.plan();
         }
     }
 

@@ -128,6 +128,8 @@ pub(crate) struct Timers {
     pub(crate) next_full_scan: Instant,
     last_full_scan: Option<Instant>,
     next_prune: Instant,
+    /// When a look at the root is due though nothing is to be done.
+    pub(crate) next_root: Instant,
     /// When a watcher is tried to be had again; `None` where there is one.
     pub(crate) next_watch: Option<Instant>,
     /// How many bytes lie in the trash, as far as that is known without looking.
@@ -145,6 +147,7 @@ impl Timers {
             next_full_scan: now,
             last_full_scan: None,
             next_prune: now,
+            next_root: now,
             next_watch: None,
             trash: 0,
             not_before: None,
@@ -252,11 +255,12 @@ impl Session {
             answer = self.feed.answered() => self.heed_feed(answer),
             () = tokio::time::sleep_until(deadline), if !self.paused => self.look_again(),
         }
+        self.look_at_root().await;
     }
 
     /// When the session looks by itself, if nothing else happens.
     fn next_look(&self) -> Instant {
-        let look = self.timers.next_poll.min(self.timers.next_full_scan);
+        let look = self.timers.next_poll.min(self.timers.next_full_scan).min(self.timers.next_root);
         let look = self.timers.next_watch.map_or(look, |watch| look.min(watch));
         let look = self.blocked.next_try().map_or(look, |retry| look.min(retry));
         let look = self.over_quota_until.map_or(look, |until| look.min(until));

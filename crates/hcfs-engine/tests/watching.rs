@@ -151,6 +151,27 @@ async fn a_folder_that_cannot_be_watched_is_looked_at_from_time_to_time_and_watc
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_drive_that_goes_away_while_nothing_happens_is_told_of_soon() {
+    let server = server();
+    let mut a = Device::new("a", &server);
+    a.write("file", "1");
+    let opened = open(&mut a, None, Arc::new(Told::default()) as _).await;
+    beside(opened, async |handle| {
+        assert_eq!(handle.sync().await.unwrap().state, FolderState::Idle);
+        let (root, away) = (a.root(), a.place.path().join("away"));
+        std::fs::rename(&root, &away).unwrap();
+        let before = tokio::time::Instant::now();
+        handle.status().wait_for(|status| status.state == FolderState::Halted).await.unwrap();
+        assert!(before.elapsed() <= Duration::from_secs(10), "{:?}", before.elapsed());
+        std::fs::rename(&away, &root).unwrap();
+        handle.status().wait_for(|status| status.state == FolderState::Idle).await.unwrap();
+        assert!(before.elapsed() <= Duration::from_secs(90), "{:?}", before.elapsed());
+    })
+    .await;
+    assert_eq!(server.files(folder()).len(), 1);
+}
+
 #[tokio::test]
 async fn an_event_for_something_already_gone_is_harmless() {
     let server = server();
