@@ -22,6 +22,7 @@ impl Session {
         self.blocked.suspected(suspects.into_iter().map(|(path, why)| suspect(path, &why)).collect());
         let rows = self.store.changed_rows().map_err(Stop::state)?;
         self.wait_for_rules(&rows);
+        self.shrinking.see(self.store.totals().map_err(Stop::state)?.synced.files);
         let mut context = self.context(&rows)?;
         context.moved = self.wants.take_moved();
         for _ in 0..NAME_TRIES {
@@ -30,6 +31,10 @@ impl Session {
             if taken.is_empty() {
                 self.forget_failures(&rows, &plan);
                 self.blocked.clashed(self.clashes(&plan));
+                if !context.accepted.is_empty() || plan.actions().any(|action| matches!(action, Action::Forget { .. }))
+                {
+                    self.shrinking.begin_anew();
+                }
                 return Ok(plan);
             }
             context.reserved.extend(taken);
@@ -107,6 +112,7 @@ impl Session {
         let mut context = Context {
             policy: Policy { mode: self.spec.mode, conflicts: self.spec.conflicts, max_delete: self.spec.max_delete },
             totals: Totals { files: totals.files, top: totals.tops },
+            shrunk: self.shrinking.by(),
             baseline,
             unknown_local: self.unknown.clone(),
             blocked: self.left_alone(rows),
@@ -121,6 +127,7 @@ impl Session {
                 .filter(|(_, conflict)| is_about(conflict, rows.get(&conflict.path)))
                 .filter_map(|(_, conflict)| Some((conflict.path, resolution(conflict.decision?))))
                 .collect::<BTreeMap<_, _>>(),
+            asked: self.asked()?,
             accepted: BTreeSet::new(),
             restored: BTreeSet::new(),
             reserved: rows.keys().filter(|path| hcfs_plan::is_reserved(path)).cloned().collect(),

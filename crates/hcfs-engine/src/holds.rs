@@ -39,6 +39,13 @@ impl Session {
         Ok(accepted.into_keys().collect())
     }
 
+    /// The deletions that wait for an answer.
+    pub(crate) fn asked(&self) -> Result<BTreeSet<HoldKind>, Stop> {
+        let holds = self.store.holds().map_err(Stop::state)?;
+        let open = holds.into_iter().filter(|(_, hold)| hold.accepted.is_none());
+        Ok(open.filter_map(|(_, hold)| hold_kind(&hold.kind, hold.scope)).collect())
+    }
+
     /// Keeps the holds of a plan, and drops those that are over.
     ///
     /// # Errors
@@ -152,6 +159,7 @@ impl Session {
         } else if let Some(kind) = hold_kind(&hold.kind, hold.scope) {
             self.restore(id, kind).map_err(CommandError::failure_of_folder)?;
         }
+        self.shrinking.begin_anew();
         self.wants.plan();
         Ok(())
     }

@@ -40,6 +40,7 @@ mod rearrange;
 mod recover;
 mod root;
 mod session;
+mod shrinking;
 mod spec;
 mod start;
 mod status;

@@ -199,7 +199,9 @@ impl Session {
     pub(crate) fn forget_agreements(&mut self) -> Result<(), Stop> {
         let synced: Result<Vec<_>, _> = self.store.synced_rows().map(|row| row.map(|(path, _)| path)).collect();
         let forgotten = synced.map_err(Stop::state)?.into_iter().map(|path| Settled::Forgotten { path });
-        self.record(&forgotten.collect::<Vec<_>>(), Vec::new())
+        self.record(&forgotten.collect::<Vec<_>>(), Vec::new())?;
+        self.shrinking.begin_anew();
+        Ok(())
     }
 
     /// Lets as many deletions of a kind pass as there are files: whoever accepts the loss of a side has been told of them.

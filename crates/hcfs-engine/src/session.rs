@@ -23,6 +23,7 @@ use crate::handle::{Command, CommandError};
 use crate::machine::Machine;
 use crate::observe::Feed;
 use crate::placing::Placing;
+use crate::shrinking::Shrinking;
 use crate::spec::{Clock, FolderSpec, Owner};
 use crate::status::{Event, EventKind, FolderState, FolderStatus};
 use crate::transfer::Buffers;
@@ -98,6 +99,7 @@ pub(crate) struct Session {
     pub(crate) gate: Arc<RwLock<()>>,
     /// Makes the pauses of this device differ from those of others.
     pub(crate) seed: u64,
+    pub(crate) shrinking: Shrinking,
     /// Set while the account is over its quota: uploads wait until then.
     pub(crate) over_quota_until: Option<Instant>,
     pub(crate) commands: mpsc::Receiver<Command>,

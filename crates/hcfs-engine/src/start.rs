@@ -17,6 +17,7 @@ use crate::machine::{Ground, Machine, ThisMachine};
 use crate::observe::Feed;
 use crate::root::known_root;
 use crate::session::{Session, Timers};
+use crate::shrinking::Shrinking;
 use crate::spec::{Clock, FolderSpec, Owner};
 use crate::status::EventKind;
 use crate::transfer::Buffers;
@@ -178,6 +179,7 @@ pub fn open(spec: FolderSpec, owner: Owner, ground: Ground) -> Result<(FolderHan
         stored_at: BTreeMap::new(),
         told_holds: BTreeSet::new(),
         reported: 0,
+        shrinking: Shrinking::default(),
         told_rest: None,
         told_trouble: None,
         buffers: Buffers::new(),

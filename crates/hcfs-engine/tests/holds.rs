@@ -337,3 +337,65 @@ async fn what_a_replaced_root_holds_is_joined_and_nothing_of_it_is_lost() {
     assert_eq!(contents, wanted.into_iter().collect());
     a.stop().await;
 }
+
+/// The one hold of a folder: its kind and how many files wait.
+async fn waiting(device: &Device) -> (String, u64) {
+    let holds = device.handle().holds().await.unwrap();
+    let [hold] = holds.as_slice() else { panic!("{holds:#?}") };
+    (hold.kind.clone(), hold.count)
+}
+
+#[tokio::test]
+async fn deletions_that_come_in_portions_are_one() {
+    let server = server();
+    let (a, mut b) = (Device::new("a", &server), Device::new("b", &server));
+    (0..FILES).for_each(|number| a.write(&name(number), number.to_string()));
+    a.settle().await;
+    b.settle().await;
+    (0..20).for_each(|number| a.delete(&name(number)));
+    a.settle().await;
+    b.settle().await;
+    (20..40).for_each(|number| a.delete(&name(number)));
+    assert_eq!(a.sync().await.state, FolderState::Held);
+    assert_eq!(waiting(&a).await, ("mass_deletion_here".to_owned(), 20));
+    assert_eq!(server.files(folder()).len(), 40);
+
+    // What one device was allowed is asked on the other as well.
+    a.handle().settle_hold(a.handle().holds().await.unwrap()[0].id, true).await.unwrap();
+    a.settle().await;
+    assert_eq!(b.sync().await.state, FolderState::Held);
+    assert_eq!(waiting(&b).await, ("mass_deletion_there".to_owned(), 20));
+    // The question stays although a restart does not know of the first portion.
+    b.restart().await;
+    assert_eq!(b.sync().await.state, FolderState::Held);
+    assert_eq!((waiting(&b).await.1, b.tree().len()), (20, 40));
+
+    // Nobody is asked again for what comes after an answer.
+    a.delete(&name(40));
+    a.settle().await;
+    assert_eq!(server.files(folder()).len(), 19);
+    b.handle().settle_hold(b.handle().holds().await.unwrap()[0].id, true).await.unwrap();
+    b.settle().await;
+    a.delete(&name(41));
+    a.settle().await;
+    b.settle().await;
+    assert_eq!(a.tree(), b.tree());
+}
+
+#[tokio::test]
+async fn files_that_come_and_go_and_rules_that_exclude_are_no_deletion() {
+    let server = server();
+    let a = Device::new("a", &server);
+    (0..FILES).for_each(|number| a.write(&name(number), number.to_string()));
+    a.settle().await;
+    for round in 0..3 {
+        (0..20).for_each(|number| a.write(&format!("t/{number}"), format!("{round} {number}")));
+        a.settle().await;
+        (0..20).for_each(|number| a.delete(&format!("t/{number}")));
+        a.settle().await;
+    }
+    a.write(".hcfsignore", "/e\n");
+    a.settle().await;
+    a.delete(&name(0));
+    a.settle().await;
+}

@@ -88,6 +88,9 @@ pub struct Context {
     pub policy: Policy,
     /// The folder's size, for the limits on deletions.
     pub totals: Totals,
+    /// How many more files the folder had at the most in the last minutes, by no answer of the user: they count with the
+    /// deletions of the plan, since what goes in portions, each below the limits, is one deletion to the user.
+    pub shrunk: u64,
     /// Whether a full scan and a full listing were taken. Until then nothing is deleted or forgotten: such rows are
     /// reported as [`crate::Reason::AwaitsBaseline`].
     pub baseline: bool,
@@ -102,6 +105,8 @@ pub struct Context {
     pub moved: Vec<(RelPath, RelPath)>,
     /// The user's answers for conflicting paths.
     pub decided: BTreeMap<RelPath, Resolution>,
+    /// Holds that wait for the user's answer: what they concern goes on waiting, however few are left of it.
+    pub asked: BTreeSet<HoldKind>,
     /// Holds the user let through.
     pub accepted: BTreeSet<HoldKind>,
     /// Holds the user turned down: what is missing on one side is brought back from the other.

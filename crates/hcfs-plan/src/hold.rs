@@ -4,6 +4,9 @@
 //! counted. What waits is every deletion of that side when they are more than the larger of the two limits, or when
 //! the other side shows nothing at all any more (an empty listing, an emptied directory: more likely a loss than a
 //! wish); else those of a top-level directory that would vanish whole, if it has more files than the first limit.
+//!
+//! By what the folder has shrunk in the last minutes the limit is nearer, and a question once asked stays until it is
+//! answered or nothing is left of it.
 
 use std::collections::BTreeMap;
 
@@ -45,9 +48,13 @@ pub(crate) fn hold_back(slots: &mut [Slot<'_>], context: &Context, related: &[bo
     let mut holds = Vec::new();
     for side in &SIDES {
         let count = slots.iter().filter(|slot| is_counted(slot, side)).count() as u64;
-        let is_emptied =
-            count > FEW && count >= context.totals.files && !slots.iter().any(|slot| (side.shows)(slot.row));
-        if is_emptied || count > context.policy.max_delete.files {
+        if count == 0 {
+            continue;
+        }
+        let all = count.saturating_add(context.shrunk);
+        let is_emptied = all > FEW && count >= context.totals.files && !slots.iter().any(|slot| (side.shows)(slot.row));
+        // Mostly there is nothing to hold, and then the directories need not be counted.
+        if is_emptied || !context.asked.is_empty() || all > context.policy.max_delete.files {
             hold_side(slots, context, related, (side, is_emptied), &mut holds);
         }
     }
@@ -86,7 +93,8 @@ fn hold_side(
     });
     let count: usize = by_top.values().map(Vec::len).sum();
     let limits = context.policy.max_delete;
-    if is_emptied || count as u64 > limits.of(context.totals.files) {
+    let passes = limits.of(context.totals.files.saturating_add(context.shrunk)).saturating_sub(context.shrunk);
+    if is_emptied || count as u64 > passes || context.asked.contains(&all()) {
         let mut rows: Vec<usize> = by_top.into_values().flatten().collect();
         rows.sort_unstable();
         if context.restored.contains(&all()) {
@@ -98,8 +106,10 @@ fn hold_side(
     for (top, rows) in by_top {
         let Some(top) = top else { continue };
         let of = context.totals.top.get(top).copied().unwrap_or_default();
-        if rows.len() as u64 > limits.files && rows.len() as u64 >= of {
-            hold(slots, &rows, (side.kind)(Some(top.to_owned())), of, holds);
+        let count = rows.len() as u64;
+        let kind = (side.kind)(Some(top.to_owned()));
+        if (count > limits.files && count >= of) || context.asked.contains(&kind) {
+            hold(slots, &rows, kind, of, holds);
         }
     }
 }

@@ -62,6 +62,45 @@ fn the_limit_is_the_larger_of_files_and_percent() {
 }
 
 #[test]
+fn what_the_folder_lost_just_before_counts_as_well() {
+    for (letters, kind) in [(HERE, here(None)), (THERE, there(None))] {
+        // Of 1,000 files 250 may go, however many portions they come in.
+        for (shrunk, count, held) in [(240, 10, false), (240, 11, true), (250, 1, true), (9000, 1, true)] {
+            let mut rows = Rows::new();
+            gone(&mut rows, "", letters, count);
+            rows.insert(path("other"), row(['A', 'A', '-'], 9000));
+            let plan = plan(&rows, &Context { shrunk, ..folder(1000 - shrunk.min(900), &[]) }).unwrap();
+            let kinds: Vec<_> = plan.holds.iter().map(|hold| (&hold.kind, hold.count)).collect();
+            assert_eq!(kinds, if held { vec![(&kind, count)] } else { Vec::new() }, "{shrunk} {count}");
+        }
+    }
+    let shrunk = Context { shrunk: 9000, ..folder(1000, &[]) };
+    assert!(plan(&Rows::new(), &shrunk).unwrap().holds.is_empty());
+}
+
+#[test]
+fn what_is_left_of_a_question_waits_for_its_answer() {
+    for kind in [here(None), here(Some("photos"))] {
+        let mut rows = Rows::new();
+        gone(&mut rows, "photos/", HERE, 1);
+        let other = if kind == here(None) { "photos/other" } else { "other/other" };
+        rows.insert(path(other), row(['-', 'A', 'A'], 9000));
+        let asked = Context { asked: [kind.clone()].into(), ..folder(1000, &[("photos", 40), ("other", 40)]) };
+        let waits = plan(&rows, &asked).unwrap();
+        let count = if kind == here(None) { 2 } else { 1 };
+        assert_eq!(waits.holds.iter().map(|hold| (&hold.kind, hold.count)).collect::<Vec<_>>(), [(&kind, count)]);
+        assert_eq!(deletions(&waits) as u64, 2 - count);
+        let passes = plan(&rows, &Context { accepted: [kind].into(), ..asked }).unwrap();
+        assert_eq!((passes.holds.len(), deletions(&passes)), (0, 2));
+    }
+    // Files that are back end the question.
+    let asked = Context { asked: [here(None), there(None)].into(), ..folder(1000, &[]) };
+    let mut rows = Rows::new();
+    gone(&mut rows, "", THERE, 0);
+    assert!(plan(&rows, &asked).unwrap().holds.is_empty());
+}
+
+#[test]
 fn each_side_is_counted_by_itself() {
     let mut rows = Rows::new();
     gone(&mut rows, "a", HERE, 20);
