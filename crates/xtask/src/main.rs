@@ -4,6 +4,7 @@
 //!   totals.
 //! - `bench [NAME]`: the benchmarks, as ratios within one run.
 //! - `soak [NAME] [--OPTION VALUE]…`: the long runs, such as `soak --minutes 10` or `soak chaos --seeds 1000`.
+//! - `mutants [PACKAGE…]`: whether the tests notice changes to what they test.
 //! - `package [--debug]`: the Debian package, into `target/debian`.
 //! - `deny`: licences, sources and known faults of what the program is made of; `sbom`: the list of it.
 //! - `figures`: lines per crate, the longest files and functions, the depth of each crate's dependencies.
@@ -11,6 +12,7 @@
 mod bench;
 mod figures;
 mod fuzz;
+mod mutants;
 mod package;
 mod soak;
 mod supply;
@@ -29,11 +31,12 @@ fn main() -> ExitCode {
         "test" => test::run(&rest),
         "bench" => bench::run(&rest),
         "soak" => soak::run(&rest),
+        "mutants" => mutants::run(&rest),
         "package" => package::run(&rest),
         "deny" => supply::deny(),
         "sbom" => supply::sbom(),
         "figures" => figures::run(),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask test|bench|soak|package|deny|sbom|figures")),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask test|bench|soak|mutants|package|deny|sbom|figures")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
