@@ -61,7 +61,6 @@ fn main() {
     let update = RemoteUpdate { put, ..RemoteUpdate::default() };
     measure("1,000 changes listed", || store.record_remote(&update, true).unwrap());
     measure("changed_rows, 1,000", || assert_eq!(store.changed_rows().unwrap().len(), CHANGED));
-    measure("check, 1,000", || store.check().unwrap());
     measure("totals", || drop(store.totals().unwrap()));
 
     let copy = tempfile::tempdir().unwrap();

@@ -8,15 +8,6 @@ use crate::trees::{self, Merged};
 use crate::{Inconsistent, StateError, Store, changed, seen};
 
 impl Store {
-    /// Verifies what can be verified at the cost of what changed: every mark has its difference, and the revisions of
-    /// marked paths have their marks.
-    ///
-    /// # Errors
-    /// What is broken, or the database cannot be read.
-    pub fn check(&self) -> Result<(), StateError> {
-        marks(&self.connection)
-    }
-
     /// Verifies everything in one pass over the three trees: marks are exactly the differences, every revision has its
     /// mark, and the totals are those of the rows.
     ///
@@ -27,6 +18,8 @@ impl Store {
     }
 }
 
+/// Verifies what can be verified at the cost of what changed: every mark has its difference, and the revisions of marked
+/// paths have their marks.
 pub(crate) fn marks(connection: &Connection) -> Result<(), StateError> {
     changed::paths(connection)?.iter().try_for_each(|changed| path(connection, changed))
 }

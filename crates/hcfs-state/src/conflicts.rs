@@ -233,17 +233,14 @@ impl Store {
     /// # Errors
     /// The database cannot be written.
     pub fn decide_conflict(&mut self, id: u64, decision: Option<Decision>) -> Result<bool, StateError> {
-        match self.conflict(id)? {
-            None => return Ok(false),
-            Some(known) if known.decision == decision => return Ok(true),
-            Some(_) => {}
-        }
+        let Ok(id) = i64::try_from(id) else { return Ok(false) };
         let edit = Edit::begin(&mut self.connection)?;
-        edit.connection()
+        let found = edit
+            .connection()
             .prepare_cached("UPDATE conflict SET decision = ?2 WHERE id = ?1")?
-            .execute(params![id.cast_signed(), decision])?;
+            .execute(params![id, decision])?;
         edit.commit()?;
-        Ok(true)
+        Ok(found > 0)
     }
 
     /// Removes a conflict; whether there was one.

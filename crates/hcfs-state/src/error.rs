@@ -146,3 +146,40 @@ impl From<rusqlite::Error> for StateError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    fn of_a_file(kind: ErrorKind) -> StateError {
+        StateError::file(Path::new("state.db"), kind.into())
+    }
+
+    #[test]
+    fn what_the_disk_says_is_told_apart() {
+        assert!(matches!(of_a_file(ErrorKind::StorageFull), StateError::Full));
+        assert!(matches!(of_a_file(ErrorKind::QuotaExceeded), StateError::Full));
+        assert!(matches!(of_a_file(ErrorKind::ReadOnlyFilesystem), StateError::ReadOnly));
+        assert!(matches!(of_a_file(ErrorKind::PermissionDenied), StateError::File { .. }));
+    }
+
+    #[test]
+    fn what_a_user_can_do_is_said_for_each_cause_and_for_no_other() {
+        let (account, folder) = (String::new(), String::new());
+        let causes = [
+            StateError::Held { pid: None },
+            StateError::Newer { found: 3, known: 2 },
+            StateError::OtherIdentity { account, folder },
+            StateError::SqliteTooOld { version: String::new() },
+            StateError::Full,
+            StateError::ReadOnly,
+            StateError::corrupt("found"),
+        ];
+        let mut hints: Vec<_> = causes.iter().filter_map(StateError::hint).filter(|hint| hint.len() > 20).collect();
+        hints.dedup();
+        assert_eq!(hints.len(), causes.len(), "{hints:?}");
+        assert_eq!(of_a_file(ErrorKind::PermissionDenied).hint(), None);
+    }
+}

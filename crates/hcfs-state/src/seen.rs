@@ -97,14 +97,14 @@ pub(crate) fn suspicion(
 }
 
 impl Edit<'_> {
-    /// Takes note of a version of the file at `path`; whether the mark changed.
+    /// Takes note of a version of the file at `path`.
     pub(crate) fn observe(
         &mut self,
         path: &RelPath,
         id: &FileId,
         revision: Revision,
         hash: SaltedHash,
-    ) -> Result<bool, StateError> {
+    ) -> Result<(), StateError> {
         let old = get(self.connection(), id)?;
         let new = match &old {
             Some(old) => {
@@ -115,10 +115,9 @@ impl Edit<'_> {
             None => Seen::first(revision, hash),
         };
         if old.as_ref() == Some(&new) {
-            return Ok(false);
+            return Ok(());
         }
-        put(self.connection(), path, id, &new)?;
-        Ok(true)
+        put(self.connection(), path, id, &new)
     }
 
     /// Ends the present life of a file.

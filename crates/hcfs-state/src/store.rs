@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn commits_are_durable_and_the_log_is_written_ahead() {
+    fn commits_are_durable_and_what_they_take_is_bounded() {
         let (_directory, store) = opened();
         let pragma = |name: &str| -> String {
             store
@@ -188,6 +188,8 @@ mod tests {
                 .unwrap()
         };
         assert_eq!([pragma("journal_mode"), pragma("synchronous"), pragma("foreign_keys")], ["wal", "2", "1"]);
+        // Bytes of a log that is kept, and KiB of pages in memory.
+        assert_eq!([pragma("journal_size_limit"), pragma("cache_size")], ["16777216", "-8192"]);
     }
 
     #[test]

@@ -11,22 +11,9 @@ use std::process::{Child, Command, Stdio};
 
 use hcfs_model::{AccountAddress, FolderHash, FolderLabel, Rows, UnixNanos};
 use hcfs_state::{Baseline, Event, Identity, Opened, Outcome, StateError, Store};
-use kit::{Scratch, existing, found, identity, listed, open, path, synced};
+use kit::{Scratch, existing, filled, found, identity, listed, open, path, synced};
 use proptest::prelude::*;
 use rusqlite::Connection;
-
-/// A closed database with rows of every kind of agreement.
-fn filled() -> Scratch {
-    let scratch = Scratch::new();
-    let Opened { mut store, outcome } = open(&scratch.db);
-    assert_eq!(outcome, Outcome::Fresh);
-    let names: Vec<String> = (0..400).map(|n| format!("d{}/file {n}", n % 5)).collect();
-    let settled: Vec<_> = names.iter().map(|name| synced(name, 1, 3)).collect();
-    store.settle(&settled, &[]).unwrap();
-    store.record_local(&found(&[("d1/new", 2), ("d1/file 1", 3)]), true).unwrap();
-    store.record_remote(&listed(&[("d2/new", 2, 1), ("d2/file 2", 4, 4)]), true).unwrap();
-    scratch
-}
 
 fn rows(store: &Store) -> Rows {
     store.rows().collect::<Result<_, _>>().unwrap()
@@ -174,6 +161,21 @@ fn a_log_without_its_database_is_not_read_into_a_fresh_one() {
     assert_eq!(opened.outcome, Outcome::Fresh);
     assert_eq!(rows(&opened.store).len(), 0);
     assert!(copy.directory.path().join("state.db.corrupt-1-wal").exists());
+}
+
+#[test]
+fn a_log_that_cannot_be_moved_aside_is_not_read_into_a_fresh_database() {
+    let scratch = Scratch::new();
+    // Its log has a name that fits the file system, and what that would be called aside has not.
+    let db = scratch.directory.path().join("d".repeat(243));
+    let log = scratch.directory.path().join(format!("{}-wal", "d".repeat(243)));
+    std::fs::write(&log, "a log").unwrap();
+    match Store::open(&db, &identity()) {
+        Err(StateError::File { path, .. }) => assert_eq!(path, log),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(std::fs::read(&log).unwrap(), b"a log");
+    assert!(!db.exists());
 }
 
 #[test]
@@ -363,7 +365,7 @@ fn a_database_of_version_1_opens_with_everything_in_it() {
     assert!(meta.baseline.is_complete());
 }
 
-/// Not a test of its own: the process that the tests below hold, and kill.
+/// Not a test of its own: the process that the tests below hold, and kill. It names the database without its directory.
 #[test]
 fn child() {
     let Ok(db) = std::env::var("HCFS_STATE_TEST_DB") else { return };
@@ -380,7 +382,8 @@ fn child() {
 fn start_child(db: &Path) -> (Child, impl Iterator<Item = usize>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture"])
-        .env("HCFS_STATE_TEST_DB", db)
+        .current_dir(db.parent().unwrap())
+        .env("HCFS_STATE_TEST_DB", db.file_name().unwrap())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -408,6 +411,17 @@ fn a_process_that_is_killed_keeps_every_commit_it_told_of() {
             assert!(held[&path(&format!("d{}/{n}", n % 3))].is_agreed(), "{n} of {told}");
         }
     }
+}
+
+#[test]
+fn a_damaged_one_is_moved_aside_also_where_its_directory_is_not_named() {
+    let scratch = Scratch::new();
+    std::fs::write(&scratch.db, "not a database").unwrap();
+    let (mut child, mut said) = start_child(&scratch.db);
+    assert_eq!(said.next(), Some(0));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(std::fs::read(scratch.directory.path().join("state.db.corrupt-1")).unwrap(), b"not a database");
 }
 
 #[test]

@@ -86,7 +86,8 @@ fn an_idle_folder_writes_nothing() {
         store.settle(&[synced("a", 1, 1)], &[]).unwrap();
         store.put_upload_hint(&path("b"), &upload_hint()).unwrap();
         store.put_download_hint(&path("b"), &download_hint()).unwrap();
-        store.put_hold(&hold()).unwrap();
+        let id = store.put_hold(&hold()).unwrap();
+        store.accept_hold(id, UnixNanos(8)).unwrap();
         let id = store.put_conflict(&conflict()).unwrap();
         store.decide_conflict(id, Some(Decision::Skip)).unwrap();
         let full = Meta { baseline: Baseline { local: true, remote: true }, ..meta() };
@@ -127,8 +128,10 @@ fn a_doubted_hash_is_renewed_once() {
     let hashed_at = |store: &hcfs_state::Store| store.known_files().next().unwrap().unwrap().1.hashed_at.0;
     store.record_local(&at(1_000_000_000), true).unwrap();
     // Still within the granularity of the file's times: as doubtful as before.
-    assert!(store.record_local(&at(1_500_000_000), true).unwrap().is_empty());
-    assert_eq!(hashed_at(&store), 1_000_000_000);
+    for doubtful in [1_500_000_000, 1_999_999_995] {
+        assert!(store.record_local(&at(doubtful), true).unwrap().is_empty());
+        assert_eq!(hashed_at(&store), 1_000_000_000);
+    }
     assert!(store.record_local(&at(60_000_000_000), true).unwrap().is_empty());
     assert_eq!(hashed_at(&store), 60_000_000_000);
     store.record_local(&at(90_000_000_000), true).unwrap();

@@ -48,13 +48,14 @@ pub(crate) fn remote(path: &RelPath, content: u8, seq: u64) -> RemoteEntry {
     }
 }
 
+/// What is agreed on; of every second size with the inode that had it.
 pub(crate) fn agreed(remote: &RemoteEntry) -> SyncedEntry {
     SyncedEntry {
         hash: remote.hash,
         size: remote.size,
         file_id: remote.file_id,
         revision: remote.revision,
-        inode: Some(Inode { device: 3, number: 4 }),
+        inode: (remote.size % 2 == 1).then_some(Inode { device: 3, number: 4 }),
     }
 }
 
@@ -101,6 +102,19 @@ impl Scratch {
     pub(crate) fn files(&self) -> Vec<(String, std::time::SystemTime, Vec<u8>)> {
         files_in(self.directory.path())
     }
+}
+
+/// A closed database with rows of every kind of agreement.
+pub(crate) fn filled() -> Scratch {
+    let scratch = Scratch::new();
+    let Opened { mut store, outcome } = open(&scratch.db);
+    assert_eq!(outcome, Outcome::Fresh);
+    let names: Vec<String> = (0..400).map(|n| format!("d{}/file {n}", n % 5)).collect();
+    let settled: Vec<_> = names.iter().map(|name| synced(name, 1, 3)).collect();
+    store.settle(&settled, &[]).unwrap();
+    store.record_local(&found(&[("d1/new", 2), ("d1/file 1", 3)]), true).unwrap();
+    store.record_remote(&listed(&[("d2/new", 2, 1), ("d2/file 2", 4, 4)]), true).unwrap();
+    scratch
 }
 
 /// Name, time and bytes of every file in a directory.
