@@ -34,10 +34,6 @@ impl Above {
         Self(above)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The rows above a row, the nearest first.
     pub(crate) fn chain(&self, index: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(self.up(index), |&above| self.up(above))

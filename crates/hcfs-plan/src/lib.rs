@@ -61,16 +61,12 @@ pub fn plan(rows: &Rows, context: &Context) -> Result<Plan, Incomplete> {
     let above = Above::of(&slots);
     let mut remote = Pairs::none(Follower::Remote);
     let mut local = Pairs::none(Follower::Local);
-    if !above.is_empty() {
-        clash::stop_at_stuck(&mut slots, &above, &mut remote, &mut local);
-        clash::give_way(&mut slots, &above, context);
-    }
+    clash::stop_at_stuck(&mut slots, &above, &mut remote, &mut local);
+    clash::give_way(&mut slots, &above, context);
     remote = Pairs::find(Follower::Remote, &mut slots, context);
     local = Pairs::find(Follower::Local, &mut slots, context);
     let related = above.related();
     let holds = hold::hold_back(&mut slots, context, &related);
-    if !above.is_empty() {
-        clash::stop_at_stuck(&mut slots, &above, &mut remote, &mut local);
-    }
+    clash::stop_at_stuck(&mut slots, &above, &mut remote, &mut local);
     assembly::assemble(Decided { slots, above, related, remote, local, holds }, rows, context)
 }

@@ -284,9 +284,7 @@ impl Pairs {
         let tangled = self.tangled(above);
         let mut done = vec![false; self.to.len()];
         for start in (0..self.to.len()).filter(|&i| self.from[i].is_none()).chain(0..self.to.len()) {
-            if done[start] || self.to[start].is_none() {
-                continue;
-            }
+            // None where a row moves nowhere, or has moved already.
             let mut members = Vec::new();
             let mut row = start;
             while let (false, Some(next)) = (done[row], self.to[row]) {
@@ -311,7 +309,7 @@ impl Pairs {
 
     /// The rows of renames on disk of which one's target lies above or below another's source.
     fn tangled(&self, above: &Above) -> Vec<bool> {
-        if self.follower == Follower::Remote || above.is_empty() {
+        if self.follower == Follower::Remote {
             return Vec::new();
         }
         let mut tangled = vec![false; self.to.len()];

@@ -15,13 +15,12 @@ pub(crate) fn pair<K>(
         link(source.slot, target.slot);
         return;
     }
+    let depth_of =
+        |side: &[Keyed<K>]| side.iter().map(|row| segments(slots[row.slot].path.as_str())).max().unwrap_or(0);
+    let deepest = depth_of(sources).min(depth_of(targets));
     let sources = sources.iter().map(|source| (false, source.slot));
     let targets = targets.iter().map(|target| (true, target.slot));
     let mut rows: Vec<(bool, usize)> = sources.chain(targets).collect();
-    let depth_of = |rows: &[(bool, usize)], side: bool| {
-        rows.iter().filter(|row| row.0 == side).map(|row| segments(slots[row.1].path.as_str())).max().unwrap_or(0)
-    };
-    let deepest = depth_of(&rows, false).min(depth_of(&rows, true));
     for depth in (0..=deepest).rev() {
         let mut ends: Vec<(&str, bool, usize)> = rows
             .iter()
