@@ -233,6 +233,7 @@ fn an_accepted_hold_stays_accepted_until_it_grows() {
     store.put_hold(&more).unwrap();
     assert_eq!(store.holds().unwrap()[0], (id, more));
     assert!(store.remove_hold(id).unwrap());
+    assert!(!store.remove_hold(id).unwrap());
     assert!(!store.accept_hold(id, UnixNanos(8)).unwrap());
     assert_eq!(store.holds().unwrap().len(), 1);
 }
@@ -286,6 +287,7 @@ fn small_values_come_back_and_baselines_are_remembered() {
     let whole = Baseline { local: true, remote: true };
     assert_eq!(store.meta().unwrap(), Meta { baseline: whole, ..meta() });
     assert!(whole.is_complete());
+    assert!(!meta().baseline.is_complete() && !Baseline { local: false, ..whole }.is_complete());
     assert_eq!(store.listing_tag().unwrap().as_deref(), Some("t"));
     store.record_remote(&listed(&[]), false).unwrap();
     assert_eq!(store.listing_tag().unwrap(), None);
