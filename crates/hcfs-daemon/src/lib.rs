@@ -19,6 +19,7 @@ mod error;
 pub mod identity;
 mod keyring;
 mod metrics;
+mod name_service;
 mod notify;
 mod page;
 mod place;

@@ -11,7 +11,6 @@ pub(crate) mod systemctl;
 mod unit;
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,10 +20,11 @@ use std::sync::Arc;
 use hcfs_api::Paths;
 
 pub use self::error::ServiceError;
-use self::systemctl::{Shown, Systemctl, command};
+use self::systemctl::{Shown, Systemctl};
 use self::unit::DropIn;
 use crate::config::{Config, Environment};
 use crate::identity::{self, IdentityError};
+use crate::name_service;
 use crate::secret::{SecretPlace, Unlock};
 
 /// The name of the drop-in.
@@ -143,7 +143,8 @@ impl Service {
     }
 
     fn of_system(user: &str, host: Host) -> Result<Self, ServiceError> {
-        let home = home_of(user, &host.env)?;
+        let home = name_service::home_of(user, &host.env).map_err(of_getent)?;
+        let home = home.ok_or_else(|| ServiceError::NoUser(user.to_owned()))?;
         let state = Path::new("/var/lib/hcfs").join(user);
         let usual = Paths {
             config: host.root.join("etc/hcfs/config.toml"),
@@ -429,19 +430,8 @@ fn secrets(config: &Config) -> Result<Vec<PathBuf>, ServiceError> {
     Ok(files)
 }
 
-/// Where a user is at home, as the system's own name service says.
-fn home_of(user: &str, env: &Environment) -> Result<OsString, ServiceError> {
-    let unknown = || ServiceError::NoUser(user.to_owned());
-    // Part of a unit's name.
-    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_.-@".contains(c));
-    if !is_name(user) || user.starts_with('-') {
-        return Err(unknown());
-    }
-    let out = command("getent", env("PATH").as_ref()).args(["passwd", user]).output();
-    let out = out.map_err(|source| ServiceError::Program { program: "getent", source })?;
-    let line = String::from_utf8_lossy(&out.stdout);
-    let home = line.lines().next().and_then(|line| line.split(':').nth(5)).filter(|home| home.starts_with('/'));
-    home.map(|home| OsStr::new(home).to_owned()).ok_or_else(unknown)
+fn of_getent(source: io::Error) -> ServiceError {
+    ServiceError::Program { program: "getent", source }
 }
 
 /// Writes a file that all may read, whole or not at all.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use super::error::ServiceError;
 use crate::config::Environment;
+use crate::name_service::program;
 
 /// What is asked of a unit.
 const PROPERTIES: &str = "--property=LoadState,UnitFileState,ActiveState,ActiveEnterTimestamp,StatusText,MainPID,\
@@ -75,7 +76,7 @@ impl Systemctl {
     }
 
     fn output(&self, words: &[&str]) -> Result<Output, ServiceError> {
-        let mut command = command("systemctl", self.path.as_ref());
+        let mut command = program("systemctl", self.path.as_ref());
         if self.of_user {
             command.arg("--user");
         }
@@ -86,16 +87,6 @@ impl Systemctl {
         let user = if self.of_user { "--user " } else { "" };
         format!("systemctl {user}{}", words.join(" "))
     }
-}
-
-/// A program of the system, looked for where `path` says, that speaks as it is documented.
-pub(super) fn command(program: &str, path: Option<&OsString>) -> Command {
-    let mut command = Command::new(program);
-    command.env("LC_ALL", "C").stdin(Stdio::null());
-    if let Some(path) = path {
-        command.env("PATH", path);
-    }
-    command
 }
 
 /// The first line of what a program complained of: the rest are explanations of its own.
