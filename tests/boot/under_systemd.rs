@@ -2,7 +2,7 @@
 
 mod package;
 
-use hcfs_tests::text;
+use hcfs_tests::{blocks, text};
 use serde_json::Value;
 
 use crate::container::Container;
@@ -139,6 +139,47 @@ fn a_service_of_the_system() {
     );
     container.ok("hcfs service uninstall --system --user ana && test ! -e '/etc/systemd/system/hcfs@.service'");
     container.journal(unit);
+}
+
+/// What the document on services says of those who look on, done as it says.
+#[test]
+fn a_group_looks_on() {
+    const TEXT: &str = include_str!("../../crates/hcfs/docs/service.md");
+    let part = |heading: &str| TEXT.split(&format!("\n## {heading}\n")).nth(1).unwrap().split("\n## ").next().unwrap();
+    let container = Container::boot(true);
+    container.with_user();
+    container.ok("useradd --create-home bob && useradd --create-home eve");
+    let as_root = |line: &str| line.trim_start_matches("sudo ").to_owned();
+    let as_bob = |line: &str| format!("runuser -u bob -- {line}");
+    for line in blocks(part("The system's"), "sh").flat_map(str::lines) {
+        container.ok(&if line.starts_with("sudo ") { as_root(line) } else { Container::ana(line) });
+    }
+    let status = "hcfs --socket /run/hcfs/ana/hcfs.sock status";
+    assert!(container.ends(&as_bob(status), 77).contains("another user's"));
+
+    let setting = blocks(part("Who may look on"), "toml").next().unwrap();
+    container.ok(&format!("echo '{setting}' >> /home/ana/.config/hcfs/config.toml"));
+    assert!(container.ends("hcfs service install --system --user ana", 78).contains("no group \"operators\""));
+    let mut sections = blocks(part("Who may look on"), "sh");
+    for line in sections.next().unwrap().lines() {
+        container.ok(&as_root(line));
+    }
+    container.ok(&Container::ana("hcfs --socket /run/hcfs/ana/hcfs.sock wait --timeout 60"));
+    for line in sections.next().unwrap().lines() {
+        container.ok(&as_bob(line));
+    }
+    // A reload leaves it open, and so does a restart.
+    container.ok("systemctl reload hcfs@ana.service");
+    container.ok(&as_bob(status));
+    container.ok("systemctl restart hcfs@ana.service");
+    container.ok(&as_bob(status));
+    let pause = "hcfs --socket /run/hcfs/ana/hcfs.sock folder pause docs";
+    assert!(container.ends(&as_bob(pause), 77).contains("you may only look"));
+    container.ends(&as_bob("hcfs --socket /run/hcfs/ana/hcfs.sock cat one"), 77);
+    container.ends(&as_bob("ls /run/hcfs/ana"), 2);
+    assert!(container.ends(&format!("runuser -u eve -- {status}"), 77).contains("another user's"));
+    container.ok(&Container::ana(pause));
+    container.journal("hcfs@ana.service");
 }
 
 #[test]

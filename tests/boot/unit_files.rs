@@ -1,6 +1,6 @@
 //! What systemd itself says of the units, without running them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hcfs_tests::text;
@@ -9,16 +9,20 @@ fn units() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../systemd").canonicalize().unwrap()
 }
 
-/// The score of a unit: the smaller, the less is left to whoever breaks in.
+/// The score of a unit of ours: the smaller, the less is left to whoever breaks in.
 fn exposure(unit: &str) -> f64 {
+    exposure_of(&units().join(unit))
+}
+
+fn exposure_of(unit: &Path) -> f64 {
     let mut command = Command::new("systemd-analyze");
-    let out = command.args(["security", "--offline=yes", "--no-pager"]).arg(units().join(unit)).output();
+    let out = command.args(["security", "--offline=yes", "--no-pager"]).arg(unit).output();
     let out = out.unwrap_or_else(|error| panic!("systemd-analyze does not start: {error}"));
     let said = text(&out.stdout);
     let last = said.lines().last().unwrap_or_default();
     eprintln!("{last}");
     let score = last.split_whitespace().find_map(|word| word.parse().ok());
-    score.unwrap_or_else(|| panic!("{unit}: {said}{}", text(&out.stderr)))
+    score.unwrap_or_else(|| panic!("{}: {said}{}", unit.display(), text(&out.stderr)))
 }
 
 #[test]
@@ -26,6 +30,13 @@ fn what_the_system_runs_is_exposed_little() {
     for unit in ["hcfs@.service", "hcfs-server.service"] {
         assert!(exposure(unit) <= 2.0, "{unit}");
     }
+    // With what its drop-in adds for readers.
+    let text = std::fs::read_to_string(units().join("hcfs@.service")).unwrap();
+    let more = "SystemCallFilter=@chown\nSupplementaryGroups=operators\nPrivateUsers=no\nRuntimeDirectoryMode=0711\n";
+    let dir = tempfile::tempdir().unwrap();
+    let with_readers = dir.path().join("hcfs@.service");
+    std::fs::write(&with_readers, text.replace("\n[Install]", &format!("\n{more}\n[Install]"))).unwrap();
+    assert!(exposure_of(&with_readers) <= 2.0);
     // Of a user's unit nothing is taken that needs namespaces; systemd takes it for root's.
     assert!(exposure("hcfs.service") <= 6.5);
 }

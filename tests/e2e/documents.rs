@@ -9,6 +9,7 @@ use hcfs_tests::{Machine, blocks, path, text};
 const STARTED: &str = include_str!("../../crates/hcfs/docs/getting-started.md");
 const SECOND: &str = include_str!("../../crates/hcfs/docs/second-device.md");
 const SERVER: &str = include_str!("../../crates/hcfs/docs/server.md");
+const SERVICE: &str = include_str!("../../crates/hcfs/docs/service.md");
 const WORDS: &str = include_str!("../../crates/hcfs/docs/troubleshooting.md");
 
 /// The commands a document shows, in order.
@@ -101,7 +102,7 @@ fn getting_started_a_server_and_a_second_device() {
 fn every_command_and_option_the_documents_name_exists() {
     let machine = Machine::new().unwrap();
     let mut asked = BTreeSet::new();
-    for document in [STARTED, SECOND, SERVER, WORDS] {
+    for document in [STARTED, SECOND, SERVER, SERVICE, WORDS] {
         // Blocks aside, whose commands run.
         let prose: String = document.split("```").step_by(2).collect();
         for quoted in prose.split('`').skip(1).step_by(2).filter_map(|text| text.strip_prefix("hcfs ")) {
@@ -161,7 +162,7 @@ fn every_word_a_user_may_meet_is_explained_and_no_other() {
         ("Errors", codes, 25),
         ("States of a folder", texts("hcfs-api/src/folder.rs", "pub fn as_str(self)", "\n    }\n"), 13),
         ("Problems of a file", as_str("hcfs-model/src/problem.rs", "ProblemCode"), 20),
-        ("What the doctor looks at", texts("hcfs-daemon/src/doctor.rs", "pub const CHECKS", "];"), 18),
+        ("What the doctor looks at", texts("hcfs-daemon/src/doctor.rs", "pub const CHECKS", "];"), 19),
         ("Exit codes", exits, 11),
     ] {
         assert!(known.len() >= at_least, "{heading}: {known:?}");

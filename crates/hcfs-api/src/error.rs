@@ -51,7 +51,7 @@ macro_rules! error_codes {
 error_codes! {
     /// A request the daemon does not understand.
     BadRequest = "bad_request", 400, Usage, false;
-    /// Another user's process, or a web page.
+    /// Another user's process, a reader who would change something, or a web page.
     Forbidden = "forbidden", 403, Permission, false;
     /// No such route.
     NoRoute = "no_route", 404, Failed, false;

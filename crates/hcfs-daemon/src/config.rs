@@ -62,6 +62,8 @@ pub struct Config {
     pub limits: Limits,
     /// The page on loopback.
     pub page: PageConfig,
+    /// The group whose members may read at the socket, by name or number. It takes effect when the daemon starts.
+    pub readers: Option<String>,
 }
 
 /// The page on loopback. It takes effect when the daemon starts.
@@ -162,6 +164,7 @@ impl Config {
             sources: BTreeMap::new(),
             limits: Limits { upload: 0, download: 0, transfers: 8 },
             page: PageConfig::default(),
+            readers: None,
         }
     }
 
@@ -206,6 +209,10 @@ impl Config {
             config.page.enabled = page.flag("enabled")?.unwrap_or(config.page.enabled);
             config.page.port = page.number("port", PORT)?.unwrap_or(config.page.port);
             page.finish()?;
+        }
+        if let Some(mut socket) = top.section("socket")? {
+            config.readers = socket.text("readers", value::group)?;
+            socket.finish()?;
         }
         for folder in top.sections("folder")? {
             config.read_folder(folder, paths)?;
@@ -325,7 +332,7 @@ impl Config {
         Ok(())
     }
 
-    /// Applies `HCFS_DEVICE`, `HCFS_SERVER_*`, `HCFS_UNLOCK_WITH`, `HCFS_PAGE_*` and `HCFS_LIMITS_*`. An empty variable is no variable.
+    /// Applies `HCFS_DEVICE`, `HCFS_SERVER_*`, `HCFS_UNLOCK_WITH`, `HCFS_PAGE_*`, `HCFS_SOCKET_READERS` and `HCFS_LIMITS_*`. An empty variable is no variable.
     fn override_from(&mut self, env: &Environment) -> Result<(), ConfigError> {
         let own = Overrides(env);
         own.set("HCFS_DEVICE", value::device, |device| self.device = device)?;
@@ -336,6 +343,7 @@ impl Config {
         own.set("HCFS_UNLOCK_WITH", value::unlock, |unlock| self.unlock = unlock)?;
         own.set("HCFS_PAGE_ENABLED", flag, |enabled| self.page.enabled = enabled)?;
         own.set("HCFS_PAGE_PORT", |text| within(text, &PORT), |port| self.page.port = port)?;
+        own.set("HCFS_SOCKET_READERS", value::group, |group| self.readers = Some(group))?;
         own.set("HCFS_LIMITS_UPLOAD", value::rate, |rate| self.limits.upload = rate)?;
         own.set("HCFS_LIMITS_DOWNLOAD", value::rate, |rate| self.limits.download = rate)?;
         own.set("HCFS_LIMITS_TRANSFERS", |text| within(text, &TRANSFERS), |transfers| self.limits.transfers = transfers)

@@ -106,7 +106,10 @@ impl Daemon {
         socket::sweep_incoming(&paths.state);
         // Before signals are caught: an interrupt at the prompt ends the process as it always does.
         let opened = open(&config, &paths, &env, ask).await;
-        let bound = Bound::new(&paths.socket)?;
+        let mut bound = Bound::new(&paths.socket)?;
+        if let Some(group) = config.readers.clone() {
+            bound.open_to(group, env.clone()).await;
+        }
         let signals =
             Signals::new(foreground).map_err(|source| PlaceError::Io { path: paths.socket.clone(), source })?;
         let download = RateLimit::unlimited();

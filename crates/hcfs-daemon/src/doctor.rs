@@ -12,6 +12,7 @@ mod place;
 mod server;
 mod service;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +20,13 @@ use hcfs_api::{ApiError, Check, ErrorCode, FolderState, Paths, ServerTest, Statu
 use hcfs_engine::SystemClock;
 
 use crate::config::{Config, Environment};
+use crate::socket::readers;
 use crate::supervise::OverHttp;
 
 pub(crate) use server::test_server;
 
 /// The name of every check, in the order in which they come.
-pub const CHECKS: [&str; 18] = [
+pub const CHECKS: [&str; 19] = [
     "configuration",
     "state_directory",
     "secret",
@@ -33,6 +35,7 @@ pub const CHECKS: [&str; 18] = [
     "unlock",
     "keyring",
     "daemon",
+    "readers",
     "server",
     "clock",
     "token",
@@ -115,6 +118,10 @@ pub async fn examine(paths: &Paths, env: &Environment, version: &str, met: &Met)
     })
     .await;
     daemon(&mut found, paths, version, met);
+    if let (Met::Running { .. }, Some(group)) = (met, config.readers.clone()) {
+        let (socket, env) = (paths.socket.clone(), env.clone());
+        blocking(&mut found, move |found| readers(found, &socket, &group, &env)).await;
+    }
     match met {
         Met::Running { server: Some(Ok(test)), .. } => server::report(&mut found, test),
         Met::Running { server: Some(Err(error)), .. } => {
@@ -180,6 +187,14 @@ fn daemon(found: &mut Found, paths: &Paths, version: &str, met: &Met) {
         );
     }
     found.ok(NAME, format!("version {theirs}, for {}", quantity::span(status.daemon.uptime_seconds)));
+}
+
+fn readers(found: &mut Found, socket: &Path, group: &str, env: &Environment) {
+    const NAME: &str = "readers";
+    match readers::check(socket, group, env) {
+        Ok(()) => found.ok(NAME, format!("members of the group \"{group}\" can look on at \"{}\"", socket.display())),
+        Err(error) => found.warn(NAME, error.to_string(), error.hint()),
+    }
 }
 
 /// How a folder's state in the daemon is judged.

@@ -1,4 +1,4 @@
-//! Users of this machine, as its own name service has them: files, directories, whatever is set up.
+//! Users and groups of this machine, as its own name service has them: files, directories, whatever is set up.
 //!
 //! `getent` is asked, a program every Linux has: the C library's functions would tie the program to one C library.
 
@@ -6,9 +6,11 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::{Command, Stdio};
 
+use rustix::fs::Gid;
+
 use crate::config::Environment;
 
-/// Whether a text can be the name of a user: it is handed to `getent`, and stands in a unit.
+/// Whether a text can be the name of a user or a group: it is handed to `getent`, and stands in a unit.
 pub(crate) fn is_name(name: &str) -> bool {
     let is_plain = |c: char| c.is_alphanumeric() || "_.-@".contains(c);
     !name.is_empty() && name.len() <= 256 && !name.starts_with('-') && name.chars().all(is_plain)
@@ -21,6 +23,15 @@ pub(crate) fn is_name(name: &str) -> bool {
 pub(crate) fn home_of(user: &str, env: &Environment) -> io::Result<Option<OsString>> {
     let home = field("passwd", user, 5, env)?.filter(|home| home.starts_with('/'));
     Ok(home.map(|home| OsStr::new(&home).to_owned()))
+}
+
+/// A group's number; `None` where there is no such group. Blocks.
+///
+/// # Errors
+/// `getent` does not run.
+pub(crate) fn group(name: &str, env: &Environment) -> io::Result<Option<Gid>> {
+    let number = field("group", name, 2, env)?.and_then(|number| number.parse().ok());
+    Ok(number.map(Gid::from_raw))
 }
 
 /// A field of the line of a name in one of the name service's tables.
@@ -50,13 +61,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_users_of_this_machine_are_at_home() {
+    fn groups_and_homes_of_this_machine() {
         let env: Environment = Arc::new(|name| std::env::var_os(name));
+        assert_eq!(group("root", &env).unwrap(), Some(Gid::ROOT));
         assert_eq!(home_of("root", &env).unwrap(), Some("/root".into()));
-        for nobody in ["no-such-user", "", "--help", "a b", "a:b", "a\nb", "../etc"] {
-            assert_eq!(home_of(nobody, &env).unwrap(), None, "{nobody}");
+        for nobody in ["no-such-group", "", "--help", "a b", "a:b", "a\nb", "../etc"] {
+            assert_eq!(group(nobody, &env).unwrap(), None, "{nobody}");
         }
         let nowhere: Environment = Arc::new(|_| Some("/nowhere".into()));
-        home_of("root", &nowhere).unwrap_err();
+        group("root", &nowhere).unwrap_err();
     }
 }

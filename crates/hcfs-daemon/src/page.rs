@@ -23,8 +23,7 @@ impl PageDoor {
     /// Over the routes of a socket that itself has no page.
     pub(crate) fn new(served: &Served) -> Self {
         // The page asks the socket's own routes, as a process of the same user would.
-        let peer = Peer { uid: rustix::process::geteuid().as_raw() };
-        let socket = Socket::new(routes(served.clone()).layer(Extension(peer)), served.supervisor.watch());
+        let socket = Socket::new(routes(served.clone()).layer(Extension(Peer::Owner)), served.supervisor.watch());
         let stopping = served.stopping.clone();
         Self {
             throughput: Throughput::follow(socket.clone(), stopping.clone()),

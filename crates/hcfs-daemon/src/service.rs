@@ -316,6 +316,12 @@ impl Service {
         // The embedded server begins where the unit says, unless there is something already.
         let has_data = !self.is_system || (embedded && paths.server_data.exists());
         let mut drop_in = DropIn::default();
+        if let Some(group) = &config.readers {
+            let known = name_service::group(group, &self.host.env).map_err(of_getent)?;
+            known.ok_or_else(|| ServiceError::NoGroup(group.clone()))?;
+            drop_in.has_readers = true;
+            drop_in.joins = self.is_system.then(|| group.clone());
+        }
         for (name, path, usual, counts) in [
             ("HCFS_CONFIG", &paths.config, &usual.config, true),
             ("HCFS_STATE_DIR", &paths.state, &usual.state, true),

@@ -1,11 +1,12 @@
-//! The local socket: HTTP/1.1 and JSON for the owner's own programs.
+//! The local socket: HTTP/1.1 and JSON for the owner's own programs, and for readers where the configuration names a
+//! group of them.
 //!
 //! Invariants: the socket is closed to other users from the first instant (mode 0600 before it has a name, in a
-//! directory nobody else can write, and the peer's user is checked again); no web page is answered; the number of
-//! connections, the sizes of heads and bodies and the time for a head are bounded; a slow reader slows nobody but itself.
+//! directory nobody else can write) until it belongs to the group of readers, if there is one; who may change something
+//! is decided by the peer's user; no web page is answered; the number of connections, the sizes of heads and bodies and
+//! the time for a head are bounded; a slow reader slows nobody but itself, and readers keep no owner out.
 //!
-//! Deliberately absent: a socket that is handed over by the service manager (the daemon must run to keep folders in
-//! step, so nothing is gained by starting it on demand), and TCP.
+//! Deliberately absent: a socket that is handed over by the service manager (`ARCHITECTURE.md` says why), and TCP.
 
 mod answer;
 mod bind;
@@ -14,6 +15,7 @@ mod events;
 mod folders;
 mod guard;
 mod limits;
+pub(crate) mod readers;
 mod recovery;
 mod sources;
 
@@ -47,7 +49,7 @@ use crate::metrics;
 use crate::page::PageDoor;
 use crate::supervise::Supervisor;
 
-/// Connections at once.
+/// Connections at once: of the owner and root, and again of all others.
 const CONNECTIONS: usize = 32;
 /// How long a client may take for the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
@@ -69,7 +71,8 @@ pub(crate) struct Served {
 pub(crate) async fn serve(bound: Bound, served: Served) {
     let stopping = served.stopping.clone();
     let routes = routes(served);
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let own = rustix::process::geteuid().as_raw();
+    let [owners, others] = [(); 2].map(|()| Arc::new(Semaphore::new(CONNECTIONS)));
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -77,10 +80,15 @@ pub(crate) async fn serve(bound: Bound, served: Served) {
             accepted = bound.listener().accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => match places.clone().try_acquire_owned() {
-                Ok(place) => connect(stream, &routes, place, &graceful),
-                Err(_) => refuse(&stream),
-            },
+            Ok((stream, _)) => {
+                let Ok(credentials) = stream.peer_cred() else { continue };
+                let peer = Peer::of(credentials.uid(), own, bound.has_readers());
+                let places = if peer == Peer::Owner { &owners } else { &others };
+                match Arc::clone(places).try_acquire_owned() {
+                    Ok(place) => connect(stream, peer, &routes, place, &graceful),
+                    Err(_) => refuse(&stream),
+                }
+            }
             Err(error) => {
                 // Out of descriptors, most likely: others must close first.
                 tracing::warn!("the socket cannot accept: {error}");
@@ -95,9 +103,7 @@ pub(crate) async fn serve(bound: Bound, served: Served) {
     }
 }
 
-fn connect(stream: UnixStream, routes: &Router, place: OwnedSemaphorePermit, graceful: &GracefulShutdown) {
-    let Ok(credentials) = stream.peer_cred() else { return };
-    let peer = Peer { uid: credentials.uid() };
+fn connect(stream: UnixStream, peer: Peer, routes: &Router, place: OwnedSemaphorePermit, graceful: &GracefulShutdown) {
     let routes = routes.clone();
     let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer);

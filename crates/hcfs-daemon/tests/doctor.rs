@@ -143,8 +143,8 @@ async fn a_sound_machine_has_nothing_to_mend() {
     let names: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();
     for name in CHECKS {
         let seen = names.contains(&name);
-        // The words were imported, and only a daemon knows how a folder stands.
-        assert_eq!(seen, !["recovery_phrase", "folder"].contains(&name), "{name}");
+        // The words were imported, only a daemon knows how a folder stands, and nobody but the owner is to read.
+        assert_eq!(seen, !["recovery_phrase", "folder", "readers"].contains(&name), "{name}");
     }
     assert!(checks.iter().filter(|check| check.name == "marker").all(|check| check.about.as_deref() == Some("docs")));
     assert!(fs::read_dir(machine.root()).unwrap().next().is_none(), "nothing is left behind");
@@ -299,6 +299,28 @@ async fn a_running_daemon_answers_for_its_server_and_its_folders() {
     let checks = found_with(&machine, &env(), &met(&machine).await).await;
     says(&checks, "directory", Verdict::Fail, "does not exist");
     assert_ne!(the(&checks, "folder").verdict, Verdict::Ok, "{checks:?}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_keeps_readers_out_is_told() {
+    let machine = Machine::with_folder();
+    // A group that this process may give a file to: its own.
+    let own = std::os::unix::fs::MetadataExt::gid(&fs::metadata(machine.dir.path()).unwrap()).to_string();
+    let text = fs::read_to_string(&machine.paths.config).unwrap();
+    fs::write(&machine.paths.config, format!("{text}\n[socket]\nreaders = \"{own}\"\n")).unwrap();
+    chmod(machine.dir.path(), 0o711);
+    let running = machine.start().await;
+    let with_programs: Environment = Arc::new(|name| if name == "PATH" { std::env::var_os(name) } else { env()(name) });
+    let look = async || found_with(&machine, &with_programs, &met(&machine).await).await;
+    let directory = machine.paths.socket_dir();
+    says(&look().await, "readers", Verdict::Warn, &format!("cannot pass through \"{}\"", directory.display()));
+    chmod(directory, 0o711);
+    says(&look().await, "readers", Verdict::Ok, "can look on");
+    chmod(&machine.paths.socket, 0o600);
+    says(&look().await, "readers", Verdict::Warn, "may not give the socket");
+    config(&machine, &format!("\"{own}\""), "\"no-such-group\"");
+    says(&look().await, "readers", Verdict::Warn, "groupadd no-such-group");
     running.stop().await;
 }
 

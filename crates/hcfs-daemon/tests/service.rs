@@ -26,7 +26,7 @@ case "$*" in
 *"disable --now"*) cp stopped shown ;;
 esac
 "#;
-const GETENT: &str = "#!/bin/sh\n[ \"$2\" = ana ] || exit 2\ncat \"$(dirname \"$0\")/passwd\"\n";
+const GETENT: &str = "#!/bin/sh\n[ \"$2\" = ana ] || [ \"$2\" = operators ] || exit 2\ncat \"$(dirname \"$0\")/$1\"\n";
 const STOPPED: &str = "LoadState=not-found\nUnitFileState=\nActiveState=inactive\nActiveEnterTimestamp=\nStatusText=\n\
                        MainPID=0\nResult=success\nExecMainCode=0\nExecMainStatus=0\n";
 const RUNNING: &str = "LoadState=loaded\nUnitFileState=enabled\nActiveState=active\nActiveEnterTimestamp=@1790000000\n\
@@ -57,6 +57,7 @@ impl Machine {
             fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
         fs::write(programs.join("passwd"), format!("ana:x:1000:1000::{}:/bin/sh\n", home.display())).unwrap();
+        fs::write(programs.join("group"), "operators:x:900:\n").unwrap();
         fs::write(programs.join("stopped"), STOPPED).unwrap();
         fs::write(programs.join("running"), RUNNING).unwrap();
         fs::write(programs.join("shown"), STOPPED).unwrap();
@@ -220,6 +221,22 @@ fn the_system_shows_the_daemon_its_folders_and_nothing_else() {
     let caller = Scope::System { user: None };
     assert_eq!(machine.service(&caller).unwrap().uninstall().unwrap().len(), 1);
     assert_eq!(fs::read_dir(machine.path(SYSTEM_UNITS)).unwrap().count(), 0);
+}
+
+#[test]
+fn a_daemon_with_readers_may_give_them_its_socket() {
+    let machine = Machine::new();
+    machine.configure("[socket]\nreaders = \"operators\"\n");
+    machine.install(&system()).unwrap();
+    let drop_in = machine.read(&format!("{SYSTEM_UNITS}/hcfs@ana.service.d/50-hcfs.conf"));
+    let wanted = "SystemCallFilter=@chown\nSupplementaryGroups=operators\nPrivateUsers=no\nRuntimeDirectoryMode=0711\n";
+    assert!(drop_in.ends_with(wanted), "{drop_in}");
+    machine.install(&Scope::User).unwrap();
+    let drop_in = machine.read(&format!("{USER_UNIT}.d/50-hcfs.conf"));
+    assert!(drop_in.ends_with("[Service]\nSystemCallFilter=@chown\n"), "{drop_in}");
+    // A unit that names no group does not start.
+    machine.configure("[socket]\nreaders = \"nobodys\"\n");
+    refused(machine.install(&system()), 78, "there is no group \"nobodys\"");
 }
 
 #[test]

@@ -44,6 +44,8 @@ path = "/home/me/Photos"
 upload = "10MB/s"
 download = "0"
 transfers = 3
+[socket]
+readers = "operators"
 "#;
 
 #[test]
@@ -55,6 +57,7 @@ fn every_key_is_read() {
     assert!(config.server.account.is_some());
     assert_eq!(config.server.poll_seconds, 60);
     assert_eq!(config.unlock, Unlock::Credential("hcfs".into()));
+    assert_eq!(config.readers.as_deref(), Some("operators"));
     assert_eq!(config.limits, Limits { upload: 10_000_000, download: 0, transfers: 3 });
     let documents = &config.folders[&FolderLabel::new("documents").unwrap()];
     assert_eq!(
@@ -151,6 +154,9 @@ const WRONG: &[(&str, usize, usize, &str, &str, &str)] = &[
     ),
     ("[limits]\nupload = \"fast\"", 2, 10, "limits.upload", "not a rate", "10MB/s"),
     ("[limits]\ntransfers = 0", 2, 13, "limits.transfers", "out of bounds", "1 to 64"),
+    ("[socket]\nreaders = \"a b\"", 2, 11, "socket.readers", "no group's name", "one group"),
+    ("[socket]\nreaders = [\"a\"]", 2, 11, "socket.readers", "is a list", "a text in quotes"),
+    ("[socket]\nreader = \"a\"", 2, 1, "socket.reader", "is not a key", "did you mean `readers`?"),
     ("[page]\nport = 65536", 2, 8, "page.port", "out of bounds", "0 to 65535"),
     ("[limits]\ntransfers = 2.5", 2, 13, "limits.transfers", "number with a point", "whole number"),
     ("device = \"ü\"\ndevice = \"b\"", 2, 1, "", "duplicate", ""),
@@ -195,6 +201,7 @@ fn the_environment_comes_before_the_file() {
         ("HCFS_LIMITS_TRANSFERS", "9"),
         ("HCFS_PAGE_ENABLED", "true"),
         ("HCFS_PAGE_PORT", "7001"),
+        ("HCFS_SOCKET_READERS", "watchers"),
         ("HCFS_SERVER_ACCOUNT", ""),
     ]);
     let config = Config::load(&paths, &vars).unwrap();
@@ -206,6 +213,7 @@ fn the_environment_comes_before_the_file() {
     assert_eq!(config.unlock, Unlock::Prompt);
     assert_eq!(config.limits, Limits { upload: 1000, download: 0, transfers: 9 });
     assert_eq!(config.page, PageConfig { enabled: true, port: 7001 });
+    assert_eq!(config.readers.as_deref(), Some("watchers"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use hcfs_api::{FolderMode, Resolution};
 use hcfs_model::{AccountAddress, FolderLabel};
 
 use super::error::Wrong;
+use crate::name_service;
 use crate::secret::{SecretPlace, Unlock};
 
 /// The longest device name, in bytes: it becomes part of the names of conflict copies.
@@ -67,6 +68,14 @@ pub(super) fn token(text: &str) -> Result<SecretPlace, Wrong> {
 
 pub(super) fn unlock(text: &str) -> Result<Unlock, Wrong> {
     Unlock::parse(text).map_err(|message| Wrong::new(message, "use prompt, keyring, keyfile:/PATH or credential:NAME"))
+}
+
+/// A group of this machine. Whether there is one of that name is found out when the socket is opened to it.
+pub(super) fn group(text: &str) -> Result<String, Wrong> {
+    if !name_service::is_name(text) {
+        return Err(Wrong::new(format!("is \"{text}\", which is no group's name"), "give the name of one group"));
+    }
+    Ok(text.to_owned())
 }
 
 pub(super) fn label(text: &str) -> Result<FolderLabel, Wrong> {

@@ -26,6 +26,9 @@ pub enum ServiceError {
     /// No such user, or no home.
     #[error("there is no user \"{0}\" on this machine")]
     NoUser(String),
+    /// The group the socket is to be opened to.
+    #[error("there is no group \"{0}\" on this machine, which `readers` in [socket] names")]
+    NoGroup(String),
     /// Nothing was set up yet.
     #[error("there is no configuration at \"{}\"", .0.display())]
     NoConfig(PathBuf),
@@ -116,6 +119,7 @@ impl ServiceError {
             Self::NotRoot => "run it through sudo".into(),
             Self::WhichUser => "say so: --user NAME".into(),
             Self::NoUser(_) => "check the name: getent passwd".into(),
+            Self::NoGroup(group) => format!("make it with `groupadd {group}`, or correct the configuration"),
             Self::NoConfig(_) => "make one first: hcfs init --folder DIR".into(),
             Self::Config(error) => error.hint(),
             Self::Identity(error) => error.hint(),
@@ -138,7 +142,7 @@ impl ServiceError {
             Self::NoSystemd | Self::NoUserManager(_) => ErrorCode::NotFound,
             Self::NotRoot => ErrorCode::Permission,
             Self::WhichUser | Self::NoUser(_) => ErrorCode::BadRequest,
-            Self::NoConfig(_) | Self::Keyring | Self::Unfit(_) | Self::Paths(_) => ErrorCode::Config,
+            Self::NoConfig(_) | Self::NoGroup(_) | Self::Keyring | Self::Unfit(_) | Self::Paths(_) => ErrorCode::Config,
             Self::Config(error) => error.code(),
             Self::Identity(error) => error.code(),
             Self::NoFolder(_) => ErrorCode::BadFolder,

@@ -42,6 +42,10 @@ pub(super) struct DropIn {
     pub(super) writable: Vec<PathBuf>,
     /// What is shown to it to read.
     pub(super) readable: Vec<PathBuf>,
+    /// Whether the daemon gives its socket to a group.
+    pub(super) has_readers: bool,
+    /// That group, where the unit has to make the daemon a member.
+    pub(super) joins: Option<String>,
 }
 
 impl DropIn {
@@ -57,6 +61,13 @@ impl DropIn {
         }
         for path in &self.readable {
             text.push_str(&format!("BindReadOnlyPaths=\"{}\"\n", word(path)?));
+        }
+        if self.has_readers {
+            text.push_str("SystemCallFilter=@chown\n");
+        }
+        if let Some(group) = &self.joins {
+            // A user namespace would not know the group; the way to the socket lets others pass, not look around.
+            text.push_str(&format!("SupplementaryGroups={group}\nPrivateUsers=no\nRuntimeDirectoryMode=0711\n"));
         }
         Ok((!text.is_empty()).then(|| format!("[Service]\n{text}")))
     }
@@ -94,12 +105,15 @@ mod tests {
             variables: vec![("HCFS_CONFIG", "/c 1".into())],
             writable: vec!["/w:1".into()],
             readable: vec!["/r%".into()],
+            has_readers: true,
+            joins: Some("operators".into()),
         };
         let text = drop_in.text().unwrap().unwrap();
         assert_eq!(
             text,
             "[Service]\nEnvironment=\"HCFS_CONFIG=/c 1\"\nBindPaths=\"/w:1\"\nReadWritePaths=\"/w:1\"\n\
-             BindReadOnlyPaths=\"/r%%\"\n"
+             BindReadOnlyPaths=\"/r%%\"\nSystemCallFilter=@chown\nSupplementaryGroups=operators\nPrivateUsers=no\n\
+             RuntimeDirectoryMode=0711\n"
         );
         assert_eq!(DropIn::default().text().unwrap(), None);
         for bad in [OsStr::new("/a\nExecStartPre=/bin/rm"), OsStr::from_bytes(b"/\xff")] {

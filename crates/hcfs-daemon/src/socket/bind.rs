@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use tokio::net::UnixListener;
 
+use super::readers;
+use crate::config::Environment;
 use crate::place::{Lock, PlaceError, private_dir};
 
 /// Connections that may wait to be accepted.
@@ -19,6 +21,7 @@ const BACKLOG: i32 = 64;
 pub(crate) struct Bound {
     listener: UnixListener,
     path: PathBuf,
+    has_readers: bool,
     _lock: Lock,
 }
 
@@ -49,10 +52,30 @@ impl Bound {
             },
         }
         let listener = listening(path).map_err(failed)?;
-        Ok(Self { listener, path: path.to_owned(), _lock: lock })
+        Ok(Self { listener, path: path.to_owned(), has_readers: false, _lock: lock })
     }
 
-    pub(crate) fn listener(&self) -> &UnixListener {
+    /// Opens it to a group, for reading. Where that cannot be, it stays closed and the log says why: the folders are what
+    /// the daemon is for.
+    pub(crate) async fn open_to(&mut self, group: String, env: Environment) {
+        let path = self.path.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            let opened = readers::open(&path, &group, &env);
+            let has_readers = opened.is_ok();
+            if let Err(error) = opened.and_then(|()| readers::check(&path, &group, &env)) {
+                tracing::error!(hint = error.hint(), "nobody but the owner can read at the socket: {error}");
+            }
+            has_readers
+        });
+        // A panic in it was shown already.
+        self.has_readers = opened.await.unwrap_or(false);
+    }
+
+    pub(super) fn has_readers(&self) -> bool {
+        self.has_readers
+    }
+
+    pub(super) fn listener(&self) -> &UnixListener {
         &self.listener
     }
 }

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware;
 use axum::response::Response;
 use axum::routing::get;
 use futures_util::{StreamExt as _, stream};
@@ -22,12 +23,16 @@ use tokio::io::AsyncWriteExt as _;
 use super::Served;
 use super::answer::{Answer, Failure, Params, done};
 use super::folders::{rel_path, running};
+use super::guard::owner_alone;
 use crate::place::{PlaceError, private_dir};
 use crate::view;
 
 pub(super) fn routes() -> Router<Served> {
     // The body of a PUT is the file itself: it goes to the disk as it comes, and is bounded there.
-    Router::new().route("/content", get(read).put(write).delete(remove)).layer(DefaultBodyLimit::disable())
+    Router::new()
+        .route("/content", get(read).put(write).delete(remove))
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn(owner_alone))
 }
 
 #[derive(Deserialize)]

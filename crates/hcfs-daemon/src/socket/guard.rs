@@ -15,25 +15,50 @@ use tokio::sync::OnceCell;
 use super::answer::Failure;
 
 /// The process at the other end, as the system tells.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer {
-    pub(crate) uid: u32,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// The daemon's own user, or root: may read and change.
+    Owner,
+    /// Another user, whom the socket's group let in: may read.
+    Reader,
+    /// Another user.
+    Stranger,
 }
 
-/// The same user, or root.
-pub(super) fn may_speak(peer: Peer, own: u32) -> bool {
-    peer.uid == own || peer.uid == 0
+impl Peer {
+    /// By the user of the process. That a socket has readers means that its file lets in no other user than them: who of
+    /// them connects has been looked at by the kernel.
+    pub(super) fn of(uid: u32, own: u32, has_readers: bool) -> Self {
+        match uid {
+            uid if uid == own || uid == 0 => Self::Owner,
+            _ if has_readers => Self::Reader,
+            _ => Self::Stranger,
+        }
+    }
 }
 
-/// Lets nobody in but the owner's own programs. A browser names the page a request comes from: no page may speak here.
+/// What to do about another user's socket.
+const BE_THE_OWNER: &str = "run the command as the user the daemon runs as";
+
+/// Lets in the owner's own programs, and readers as far as they change nothing. A browser names the page a request comes
+/// from: no page may speak here.
 pub(super) async fn admit(request: Request, next: Next) -> Response {
-    let own = rustix::process::geteuid().as_raw();
-    let peer = request.extensions().get::<Peer>().copied();
-    if !peer.is_some_and(|peer| may_speak(peer, own)) {
-        return forbidden("this socket is another user's", "run the command as the user the daemon runs as");
+    match request.extensions().get() {
+        Some(Peer::Owner) => {}
+        Some(Peer::Reader) if [Method::GET, Method::HEAD].contains(request.method()) => {}
+        Some(Peer::Reader) => return forbidden("this would change something, and you may only look", BE_THE_OWNER),
+        Some(Peer::Stranger) | None => return forbidden("this socket is another user's", BE_THE_OWNER),
     }
     if is_from_a_page(request.headers()) {
         return forbidden("a web page may not speak to the daemon", "send the request without Origin and Referer");
+    }
+    next.run(request).await
+}
+
+/// Keeps readers from what the files hold: names and states are what they may see.
+pub(super) async fn owner_alone(request: Request, next: Next) -> Response {
+    if request.extensions().get() != Some(&Peer::Owner) {
+        return forbidden("what a file holds is its owner's alone to read", BE_THE_OWNER);
     }
     next.run(request).await
 }
@@ -121,11 +146,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_owner_and_root_may_speak() {
-        assert!(may_speak(Peer { uid: 1000 }, 1000));
-        assert!(may_speak(Peer { uid: 0 }, 1000));
-        assert!(!may_speak(Peer { uid: 1001 }, 1000));
-        assert!(!may_speak(Peer { uid: 1000 }, 0));
+    fn rights_go_by_the_user_of_the_process() {
+        for (uid, own, alone, with_readers) in [
+            (1000, 1000, Peer::Owner, Peer::Owner),
+            (0, 1000, Peer::Owner, Peer::Owner),
+            (0, 0, Peer::Owner, Peer::Owner),
+            (1001, 1000, Peer::Stranger, Peer::Reader),
+            (1000, 0, Peer::Stranger, Peer::Reader),
+        ] {
+            assert_eq!((Peer::of(uid, own, false), Peer::of(uid, own, true)), (alone, with_readers), "{uid} {own}");
+        }
     }
 
     #[test]
