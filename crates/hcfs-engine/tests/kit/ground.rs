@@ -1,7 +1,7 @@
 //! A folder on ground of the test's choice: a disk that refuses things, a machine that says things.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -59,6 +59,8 @@ pub(crate) struct Refusing {
     pub(crate) no_change: Mutex<Option<Errno>>,
     /// What renames that exchange, or that must not replace, are refused with.
     pub(crate) no_flags: Mutex<Option<Errno>>,
+    /// Files that grow by a line whenever something is read of them.
+    pub(crate) restless: Mutex<BTreeSet<&'static str>>,
     /// How often each file outside the folder's own state was opened to read.
     read: Mutex<BTreeMap<String, usize>>,
 }
@@ -70,6 +72,7 @@ impl Refusing {
             denied: Mutex::default(),
             no_change: Mutex::default(),
             no_flags: Mutex::default(),
+            restless: Mutex::default(),
             read: Mutex::default(),
         })
     }
@@ -116,7 +119,13 @@ impl Disk for Refusing {
         if matches!(how, Open::Create { .. }) {
             self.change()?;
         }
-        self.inner.open(path, how)
+        let file = self.inner.open(path, how)?;
+        let text = std::str::from_utf8(path).unwrap();
+        if how == Open::Read && self.restless.lock().unwrap().contains(text) {
+            let grows = std::fs::OpenOptions::new().append(true).open(self.inner.root().join(text))?;
+            return Ok(Box::new(Restless { file, grows }));
+        }
+        Ok(file)
     }
 
     fn rename(&self, from: &[u8], to: &[u8], how: Rename) -> io::Result<()> {
@@ -155,5 +164,50 @@ impl Disk for Refusing {
 
     fn space(&self) -> io::Result<Space> {
         self.inner.space()
+    }
+}
+
+struct Restless {
+    file: Box<dyn DiskFile>,
+    grows: std::fs::File,
+}
+
+impl DiskFile for Restless {
+    fn stat(&self) -> io::Result<Stat> {
+        self.file.stat()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let length = self.file.read_at(buffer, offset)?;
+        (&self.grows).write_all(b"a line\n")?;
+        Ok(length)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        self.file.allocate(length)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.file.set_mode(mode)
+    }
+
+    fn write_back(&self) {
+        self.file.write_back();
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        self.file.try_lock()
     }
 }
