@@ -17,10 +17,10 @@ use crate::{STAGED_DIR, STATE_DIR, TRASH_DIR};
 
 /// The marker's name in the state directory.
 pub(crate) const MARKER: &str = "marker";
-const MARKER_PATH: &[u8] = b".hcfs/marker";
+pub(crate) const MARKER_PATH: &[u8] = b".hcfs/marker";
 const MARKER_NEW: &[u8] = b".hcfs/marker.new";
 const LOCK_PATH: &[u8] = b".hcfs/lock";
-const PROBE_PATH: &[u8] = b".hcfs/probe";
+pub(crate) const PROBE_PATH: &[u8] = b".hcfs/probe";
 const MARKER_SWAPPED_CASE: &[u8] = b".hcfs/MARKER";
 const MARKER_HEAD: &str = "hcfs folder\nversion 1\nid ";
 /// The mode a new file asks for; the umask takes its bits away.

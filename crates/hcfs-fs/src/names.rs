@@ -12,7 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::disk::{Disk, Kind, Refusal, Rename, Stat, join, split};
 use crate::error::{ApplyError, Obstacle};
-use crate::folder::Folder;
+use crate::folder::{Folder, MARKER_PATH, PROBE_PATH};
 
 /// The longest name of common file systems, in bytes.
 const NAME_MAX: usize = 255;
@@ -214,13 +214,23 @@ impl Folder {
     pub(crate) fn move_to_trash(&self, from: &[u8], place: &[u8]) -> io::Result<()> {
         match self.disk.rename(from, place, Rename::NoReplace) {
             Err(error) if Refusal::of(&error) == Refusal::Unsupported => {
-                // Only where it could be given back; nobody else puts anything at the place, so nothing is replaced.
-                self.link_instead(from, place, error)?;
-                self.disk.unlink(place)?;
+                // Only where it could be given back. Nobody else puts anything at the place: nothing is replaced.
+                self.check_links(error)?;
                 self.disk.rename(from, place, Rename::Replace)
             }
             other => other,
         }
+    }
+
+    /// Fails with `refused` where there are no hard links.
+    fn check_links(&self, refused: io::Error) -> io::Result<()> {
+        match self.link_instead(MARKER_PATH, PROBE_PATH, refused) {
+            // One that is left is removed at the next start.
+            Ok(()) => drop(self.disk.unlink(PROBE_PATH)),
+            Err(error) if Refusal::of(&error) == Refusal::Exists => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// A second link where a rename met `error`, which is the reason where there are no hard links either.
