@@ -54,7 +54,8 @@ pub(crate) fn hold_back(slots: &mut [Slot<'_>], context: &Context, related: &[bo
         let all = count.saturating_add(context.shrunk);
         let is_emptied = all > FEW && count >= context.totals.files && !slots.iter().any(|slot| (side.shows)(slot.row));
         // Mostly there is nothing to hold, and then the directories need not be counted.
-        if is_emptied || !context.asked.is_empty() || all > context.policy.max_delete.files {
+        let has_questions = !context.asked.is_empty() || !context.restored.is_empty();
+        if is_emptied || has_questions || all > context.policy.max_delete.files {
             hold_side(slots, context, related, (side, is_emptied), &mut holds);
         }
     }
@@ -94,10 +95,12 @@ fn hold_side(
     let count: usize = by_top.values().map(Vec::len).sum();
     let limits = context.policy.max_delete;
     let passes = limits.of(context.totals.files.saturating_add(context.shrunk)).saturating_sub(context.shrunk);
-    if is_emptied || count as u64 > passes || context.asked.contains(&all()) {
+    // Fewer may be left by now than were held.
+    let is_restored = context.restored.contains(&all());
+    if is_restored || is_emptied || count as u64 > passes || context.asked.contains(&all()) {
         let mut rows: Vec<usize> = by_top.into_values().flatten().collect();
         rows.sort_unstable();
-        if context.restored.contains(&all()) {
+        if is_restored {
             restore(slots, &mut rows, related, side);
         }
         hold(slots, &rows, all(), context.totals.files, holds);

@@ -186,6 +186,21 @@ fn a_hold_is_restored_from_the_other_side() {
 }
 
 #[test]
+fn what_is_to_be_restored_is_though_fewer_are_left_of_it_than_would_be_held() {
+    for letters in [HERE, THERE] {
+        let of = |top: Option<&str>| if letters == HERE { here(top) } else { there(top) };
+        for kind in [of(None), of(Some("a"))] {
+            let mut rows = Rows::new();
+            gone(&mut rows, "a/", letters, 25);
+            let restored = [kind].into_iter().collect();
+            let plan = plan(&rows, &Context { restored, ..folder(1000, &[("a", 25)]) }).unwrap();
+            assert!(plan.holds.is_empty() && deletions(&plan) == 0, "{plan:?}");
+            assert_eq!(plan.actions().count(), 25);
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_restored_stays_held() {
     let mut rows = Rows::new();
     gone(&mut rows, "a", HERE, 30);
