@@ -109,10 +109,6 @@ impl Pairs {
         self.from.get(target).copied().flatten()
     }
 
-    fn target_of(&self, source: usize) -> Option<usize> {
-        self.to.get(source).copied().flatten()
-    }
-
     /// Pairs what the watcher saw move.
     fn pair_seen(
         &mut self,
@@ -241,9 +237,10 @@ impl Pairs {
         members
     }
 
-    /// Unlinks the component a row is in, gives all its rows `fate`, and says which they are; none if it is in none.
+    /// Unlinks the component of a row at which another one arrives, gives all its rows `fate`, and says which they are;
+    /// none if nothing arrives at it.
     pub(crate) fn dissolve(&mut self, slots: &mut [Slot<'_>], member: usize, fate: Fate) -> Vec<usize> {
-        if self.source_of(member).is_none() && self.target_of(member).is_none() {
+        if self.source_of(member).is_none() {
             return Vec::new();
         }
         let mut head = member;

@@ -34,10 +34,8 @@ pub(crate) fn pair<K>(
                 paired.extend([source, target]);
             }
         }
-        if !paired.is_empty() {
-            paired.sort_unstable();
-            rows.retain(|row| paired.binary_search(&row.1).is_err());
-        }
+        paired.sort_unstable();
+        rows.retain(|row| paired.binary_search(&row.1).is_err());
         if rows.iter().all(|row| row.0) || rows.iter().all(|row| !row.0) {
             return;
         }

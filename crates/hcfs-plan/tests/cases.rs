@@ -566,6 +566,10 @@ fn a_rename_goes_straight_where_nothing_is_in_its_way() {
         &[("p", "-D-", 0), ("p/x", "A-A", 1), ("q", "-A-", 0)],
         &["RenameLocal: rename here p/x to q", "Transfer: download p"],
     );
+    expect(
+        &[("p", "-A-", 0), ("p/x", "D-D", 5), ("q", "A-A", 1)],
+        &["Clear: delete here p/x", "RenameLocal: rename here q to p"],
+    );
 }
 
 #[test]
