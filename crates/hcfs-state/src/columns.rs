@@ -32,6 +32,13 @@ pub(crate) fn unsigned(row: &Row<'_>, at: usize) -> Result<u64> {
     u64::try_from(value).map_err(|_| Error::IntegralValueOutOfRange(at, value))
 }
 
+pub(crate) fn optional_unsigned(row: &Row<'_>, at: usize) -> Result<Option<u64>> {
+    match row.get_ref(at)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => unsigned(row, at).map(Some),
+    }
+}
+
 pub(crate) fn time(row: &Row<'_>, at: usize) -> Result<UnixNanos> {
     row.get(at).map(UnixNanos)
 }

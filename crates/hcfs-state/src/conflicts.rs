@@ -154,13 +154,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(u64, Conflict)> {
 }
 
 impl Conflict {
-    /// Whether this is another sight of the same conflict: the same sides, whenever it was found.
+    /// Whether this is another sight of a conflict of its path: the same sides, whenever it was found.
     fn is_again(&self, other: &Self) -> bool {
-        self.path == other.path
-            && self.kind == other.kind
-            && self.copy == other.copy
-            && self.local == other.local
-            && self.remote == other.remote
+        self.kind == other.kind && self.copy == other.copy && self.local == other.local && self.remote == other.remote
     }
 }
 

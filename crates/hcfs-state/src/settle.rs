@@ -138,7 +138,8 @@ impl Edit<'_> {
     /// Applies the part of an outcome that concerns one path.
     fn outcome(&mut self, path: &RelPath, change: &Change<'_>) -> Result<(), StateError> {
         hints::remove(self.connection(), path)?;
-        if !matches!(change.remote, To::Gone) && !matches!(change.synced, To::Gone) {
+        // No outcome takes a file off the server alone.
+        if !matches!(change.synced, To::Gone) {
             return self.apply(path, change);
         }
         let before = trees::row(self.connection(), path)?;

@@ -395,21 +395,28 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use hcfs_model::{AccountAddress, FolderHash, FolderLabel};
+    use hcfs_model::{AccountAddress, Fingerprint, FolderHash, FolderLabel, Inode, SaltedHash};
     use rusqlite::StatementStatus;
 
     use super::*;
-    use crate::Identity;
+    use crate::{Identity, LocalUpdate};
 
     #[test]
     fn a_page_is_read_with_the_statement_that_was_compiled_for_the_first() {
         let directory = tempfile::tempdir().unwrap();
         let folder = FolderHash::of_label(&FolderLabel::new("documents").unwrap());
         let identity = Identity { account: AccountAddress::from_public_key([7; 32]), folder };
-        let store = Store::open(&directory.path().join("state.db"), &identity).unwrap().store;
-        for _ in 0..3 {
+        let mut store = Store::open(&directory.path().join("state.db"), &identity).unwrap().store;
+        for _ in 0..2 {
             assert_eq!(store.known_files().count(), 0);
         }
+        let inode = Inode { device: 1, number: 2 };
+        let fingerprint = Fingerprint { size: 1, mtime: UnixNanos(0), ctime: UnixNanos(0), inode };
+        let entry = LocalEntry { hash: SaltedHash([1; 32]), fingerprint, disk_path: None };
+        let put = vec![(RelPath::new("a").unwrap(), entry)];
+        store.record_local(&LocalUpdate { put, ..LocalUpdate::default() }, true).unwrap();
+        // A page that is not full is the last.
+        assert_eq!(store.known_files().count(), 1);
         let statement = store.connection.prepare_cached(Known::SQL.page).unwrap();
         let count = |what| statement.get_status(what);
         assert_eq!([count(StatementStatus::Run), count(StatementStatus::RePrepare)], [3, 0]);

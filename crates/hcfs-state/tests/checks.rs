@@ -55,6 +55,15 @@ fn every_contradiction_is_found_and_named() {
 }
 
 #[test]
+fn a_mark_with_none_or_too_many_hashes_is_damage() {
+    for hashes in ["x''", "zeroblob(31)", "zeroblob(33)", "zeroblob(9 * 32)"] {
+        let sql = format!("PRAGMA ignore_check_constraints = 1; UPDATE seen SET hashes = {hashes}");
+        let reason = reason_after(&sql, false).unwrap();
+        assert!(reason.ends_with("the hashes of a mark have a wrong length"), "{hashes}: {reason}");
+    }
+}
+
+#[test]
 fn what_is_marked_is_checked_though_it_was_closed_properly() {
     for (sql, path) in [
         ("UPDATE seen SET ended = 1 WHERE file_id = (SELECT file_id FROM remote WHERE path = 'd2/new')", "d2/new"),

@@ -117,7 +117,8 @@ fn a_newer_one_is_refused_and_nothing_touched() {
 
 #[test]
 fn what_is_not_a_sound_database_of_ours_is_moved_aside_whole() {
-    let damage: [(&str, &str); 7] = [
+    let damage: [(&str, &str); 8] = [
+        ("another program's", "PRAGMA user_version = 0; PRAGMA application_id = 0"),
         ("checksum", "UPDATE migration SET checksum = zeroblob(32)"),
         ("version", "PRAGMA user_version = 99"),
         ("application", "PRAGMA application_id = 7"),

@@ -215,6 +215,8 @@ fn conflicts_keep_their_id_and_answer() {
     assert!(!store.decide_conflict(other, None).unwrap());
     assert_eq!(store.conflict(u64::MAX).unwrap(), None);
     assert!(store.put_conflict(&Conflict { device: "x".into(), ..conflict() }).unwrap() == id);
+    let of_another_kind = store.put_conflict(&Conflict { kind: ConflictKind::BothCreated, ..conflict() }).unwrap();
+    assert!(of_another_kind > other && store.remove_conflict(of_another_kind).unwrap());
     assert!(store.put_conflict(&Conflict { copy: None, ..conflict() }).unwrap() > other, "an id is given twice");
 }
 

@@ -105,6 +105,26 @@ fn an_item_that_lies_under_its_name_leaves_no_part_and_no_problem() {
 }
 
 #[test]
+fn what_is_dropped_or_forgotten_is_gone_and_the_rest_stays() {
+    let (_directory, path) = scratch();
+    let mut ledger = open(&path);
+    for item in ["one", "two"] {
+        ledger.keep_part("s", item, &part(item)).unwrap();
+        ledger.keep_problem("s", item, &problem()).unwrap();
+        ledger.settle("t", item, &brought(item)).unwrap();
+    }
+    ledger.drop_part("s", "one").unwrap();
+    assert_eq!(ledger.parts().unwrap(), [("s".to_owned(), "two".to_owned(), part("two"))]);
+    ledger.drop_problem("s", "one").unwrap();
+    assert_eq!(ledger.problems("s").unwrap(), [("two".to_owned(), problem())]);
+    ledger.forget_item("t", "one").unwrap();
+    assert_eq!(ledger.items("t").unwrap(), [("two".to_owned(), brought("two"))]);
+    let unsaid = Brought { version: Version::default(), ..brought("three") };
+    ledger.settle("t", "three", &unsaid).unwrap();
+    assert_eq!(ledger.item("t", "three").unwrap(), Some(unsaid));
+}
+
+#[test]
 fn a_path_has_one_item_and_a_refused_call_changes_nothing() {
     let (_directory, path) = scratch();
     let mut ledger = open(&path);

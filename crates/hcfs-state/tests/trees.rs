@@ -373,6 +373,16 @@ fn a_mark_is_never_lowered_by_what_is_listed() {
     store.record_remote(&kit::listed(&[("a.txt", 3, 7)]), true).unwrap();
     assert_eq!(store.suspects().unwrap(), [(name.clone(), Suspicion::Equivocation { seen })]);
 
+    let agreed = remote(&name, 1, 7);
+    let of_another_content = RemoteEntry { hash: kit::salted(3), ..agreed.clone() };
+    let of_another_id = RemoteEntry { revision: kit::revision(7, 3), ..agreed.clone() };
+    for (listed, is_suspect) in [(of_another_content, true), (of_another_id, true), (agreed, false)] {
+        store
+            .record_remote(&RemoteUpdate { put: vec![(name.clone(), listed)], ..RemoteUpdate::default() }, true)
+            .unwrap();
+        assert_eq!(store.suspects().unwrap().len(), usize::from(is_suspect));
+    }
+
     store.record_remote(&RemoteUpdate { remove: vec![name.clone()], ..RemoteUpdate::default() }, true).unwrap();
     store.record_remote(&kit::listed(&[("a.txt", 1, 6)]), true).unwrap();
     assert_eq!(store.suspects().unwrap(), [(name.clone(), Suspicion::Rollback { seen })]);
@@ -401,12 +411,24 @@ fn a_file_made_anew_after_an_agreed_deletion_may_count_from_one() {
     let mut store = open(&scratch.db).store;
     store.settle(&[kit::synced("a", 1, 9)], &[]).unwrap();
     store.settle(&[Settled::Gone { path: path("a") }], &[]).unwrap();
-    assert!(store.seen(&FileId::of_path("a")).unwrap().unwrap().ended);
+    let ended = store.seen(&FileId::of_path("a")).unwrap().unwrap();
+    assert_eq!((ended.ended, ended.suspicion(&remote(&path("a"), 2, 1))), (true, None));
     store.record_remote(&kit::listed(&[("a", 2, 1)]), true).unwrap();
     assert_eq!(store.suspects().unwrap(), []);
     let seen = store.seen(&FileId::of_path("a")).unwrap().unwrap();
     assert_eq!((seen.revision.seq, seen.ended), (1, false));
     assert_eq!(seen.hashes, [kit::salted(2), kit::salted(1)]);
+}
+
+#[test]
+fn an_agreement_that_is_forgotten_after_its_version_ends_the_file() {
+    let scratch = Scratch::new();
+    let mut store = open(&scratch.db).store;
+    store.settle(&[kit::synced("a", 1, 9)], &[]).unwrap();
+    store.record_remote(&RemoteUpdate { remove: vec![path("a")], ..RemoteUpdate::default() }, true).unwrap();
+    assert!(!store.seen(&FileId::of_path("a")).unwrap().unwrap().ended, "the deletion is not agreed yet");
+    store.settle(&[Settled::Forgotten { path: path("a") }], &[]).unwrap();
+    assert!(store.seen(&FileId::of_path("a")).unwrap().unwrap().ended);
 }
 
 #[test]

@@ -69,12 +69,10 @@ pub struct Arrival {
 const ITEM: &str = "folder, path, etag, last_modified, said_size, mark, size, hash, verified, at";
 
 fn version(row: &Row<'_>, at: usize) -> rusqlite::Result<Version> {
-    let size: Option<i64> = row.get(at + 2)?;
-    let size = size.map(u64::try_from).transpose();
     Ok(Version {
         etag: row.get(at)?,
         last_modified: row.get(at + 1)?,
-        size: size.map_err(|error| columns::wrong(at + 2, rusqlite::types::Type::Integer, error))?,
+        size: columns::optional_unsigned(row, at + 2)?,
         mark: row.get(at + 3)?,
     })
 }
