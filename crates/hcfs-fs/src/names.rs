@@ -85,16 +85,12 @@ fn find(disk: &dyn Disk, dir: &[u8], segment: &str) -> io::Result<Found> {
         return Ok(Found::One { name: segment.into(), stat });
     }
     let mut found = Vec::new();
-    let listed = disk.list(dir, &mut |name, stat| {
+    disk.list(dir, &mut |name, stat| {
         if composed(name).is_some_and(|text| text == segment) {
             found.push((name.to_vec(), stat));
         }
         ControlFlow::Continue(())
-    });
-    match listed {
-        Err(error) if Refusal::of(&error) != Refusal::NotFound => return Err(error),
-        _ => {}
-    }
+    })?;
     match (found.pop(), found.is_empty()) {
         (None, _) => Ok(Found::Missing),
         (Some((name, stat)), true) => Ok(Found::One { name, stat: stat? }),
@@ -327,12 +323,10 @@ pub(crate) fn other_form(disk: &dyn Disk, dir: &[u8], path: &RelPath) -> bool {
 
 /// An error met at `at`, on the way to `path`.
 fn blocked_or(path: &RelPath, at: &str, doing: &'static str, error: io::Error) -> ApplyError {
-    let by = match Refusal::of(&error) {
-        Refusal::Symlink => Obstacle::Symlink,
-        Refusal::NotADirectory => Obstacle::File,
-        _ => return ApplyError::at(path, doing, error),
-    };
-    ApplyError::Blocked { path: path.clone(), by, at: at.to_owned() }
+    match Refusal::of(&error) {
+        Refusal::Symlink => ApplyError::Blocked { path: path.clone(), by: Obstacle::Symlink, at: at.to_owned() },
+        _ => ApplyError::at(path, doing, error),
+    }
 }
 
 /// The directory part of a path's text: where a link in the way stands at the latest.

@@ -143,10 +143,11 @@ fn a_directory_with_only_ignored_files_stays_as_a_problem() {
     let scratch = Scratch::new();
     scratch.write("d/x", "1");
     scratch.write("d/cache.tmp", "precious");
+    scratch.write("d/build/made", "made");
     scratch.write("e/x", "1");
     scratch.write("e/other", "2");
     let folder = scratch.open();
-    let removed = remove(&folder, "d/x", &entry(&folder, "d/x"), &["*.tmp"]).unwrap();
+    let removed = remove(&folder, "d/x", &entry(&folder, "d/x"), &["*.tmp", "build/"]).unwrap();
     let problem = removed.problem.unwrap();
     assert_eq!((problem.code, problem.path), (ProblemCode::IgnoredInside, Some(rel("d"))));
     assert_eq!(scratch.read("d/cache.tmp").unwrap(), "precious");
@@ -219,6 +220,11 @@ fn a_name_taken_in_another_case_is_not_overwritten() {
     let result = install(&folder, staged(&folder, "aa", "theirs"), "README", Expect::Absent);
     assert!(matches!(result, Err(ApplyError::NameNotPossible { .. })), "{result:?}");
     assert_eq!(scratch.read("Readme").unwrap(), "mine");
+    scratch.write("other", "another");
+    let result = rename(&folder, "other", "README", &entry(&folder, "other"));
+    assert!(matches!(result, Err(ApplyError::NameNotPossible { .. })), "{result:?}");
+    assert_eq!(scratch.read("Readme").unwrap(), "mine");
+    std::fs::remove_file(scratch.root().join("other")).unwrap();
     // A rename that changes only the case is possible.
     rename(&folder, "Readme", "README", &entry(&folder, "Readme")).unwrap();
     assert_eq!(
@@ -226,6 +232,17 @@ fn a_name_taken_in_another_case_is_not_overwritten() {
         Some("README")
     );
     assert!(!Scratch::new().open().is_case_insensitive());
+}
+
+#[test]
+fn a_second_link_to_a_file_is_no_free_name() {
+    let scratch = Scratch::new();
+    scratch.write("a", "1");
+    let folder = scratch.open();
+    std::fs::hard_link(scratch.root().join("a"), scratch.root().join("b")).unwrap();
+    let result = rename(&folder, "a", "b", &entry(&folder, "a"));
+    assert!(matches!(result, Err(ApplyError::Changed { .. })), "{result:?}");
+    assert!(scratch.exists("a") && scratch.exists("b"));
 }
 
 #[test]
@@ -324,7 +341,13 @@ fn a_file_is_read_by_handle_and_says_whether_it_changed() {
     assert_eq!(&bytes[..4], b"tent");
     assert!(file.is_unchanged().unwrap());
     scratch.write("a", "longer content");
-    assert!(!file.is_unchanged().unwrap());
+    assert!(!file.is_unchanged().unwrap() && file.has_not_shrunk().unwrap());
+    scratch.write("a", "content");
+    assert!(file.has_not_shrunk().unwrap(), "it is as long as it was");
+    scratch.write("a", "");
+    assert!(!file.has_not_shrunk().unwrap());
+    assert_eq!(folder.fingerprint(&rel("gone"), None).unwrap(), None);
+    assert_eq!(folder.fingerprint(&rel("a/below"), None).unwrap(), None);
     assert!(matches!(folder.open_read(&rel("gone"), None), Err(ApplyError::Changed { .. })));
 }
 

@@ -1,6 +1,6 @@
 //! A disk that fails, dies, races or lacks operations on demand, over the real one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex};
 use hcfs_fs::{Disk, DiskFile, Each, LinuxDisk, Open, Rename, Space, Stat};
 
 pub const EIO: i32 = 5;
+pub const ENOENT: i32 = 2;
 pub const EACCES: i32 = 13;
 pub const EINVAL: i32 = 22;
 pub const ENOSPC: i32 = 28;
 pub const EPERM: i32 = 1;
-const EEXIST: i32 = 17;
+pub const EEXIST: i32 = 17;
 
 /// What happens at the chosen call.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,11 @@ pub struct Script {
     /// Syncs are counted and can fail, and the device is left in peace.
     pub no_sync: bool,
     pub space: Mutex<Option<Space>>,
+    /// Why the next directory cannot be made.
+    pub unmade: Mutex<Option<i32>>,
+    /// Directories that cannot be synced, and why.
+    pub unsynced: Mutex<BTreeMap<&'static str, i32>>,
+    pub keeps_order: bool,
 }
 
 impl Script {
@@ -176,6 +182,9 @@ impl Disk for Scripted {
 
     fn mkdir(&self, path: &[u8], mode: u32) -> io::Result<()> {
         self.script.call()?;
+        if let Some(errno) = self.script.unmade.lock().unwrap().take() {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         self.inner.mkdir(path, mode)
     }
 
@@ -186,11 +195,18 @@ impl Disk for Scripted {
 
     fn sync_dir(&self, path: &[u8]) -> io::Result<()> {
         self.script.call()?;
+        if let Some(&errno) = self.script.unsynced.lock().unwrap().get(&*String::from_utf8_lossy(path)) {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         self.script.note("sync", path);
         if self.script.no_sync {
             return self.inner.stat(path).map(drop);
         }
         self.inner.sync_dir(path)
+    }
+
+    fn keeps_order(&self) -> bool {
+        self.script.keeps_order
     }
 
     fn sync_all(&self) -> io::Result<()> {
@@ -241,6 +257,7 @@ impl DiskFile for ScriptedFile {
     }
 
     fn write_back(&self) {
+        self.script.note("write back", b"file");
         self.inner.write_back();
     }
 

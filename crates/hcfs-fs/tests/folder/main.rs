@@ -13,6 +13,7 @@ mod crash;
 mod faults;
 mod open;
 mod race;
+mod refusals;
 mod rules;
 mod scan;
 mod scratch;

@@ -1,6 +1,7 @@
 //! What a person does between a check and the change it was for.
 
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 
 use hcfs_fs::*;
 
@@ -38,6 +39,35 @@ fn an_edit_between_the_check_and_the_exchange_is_kept_beside() {
     assert!(folder.trash_list().unwrap().is_empty());
 }
 
+/// Runs `hook` before the rename number `number` (from 1) of those that must not replace.
+fn before_move(script: &Arc<Script>, number: usize, hook: impl FnOnce() + Send + 'static) {
+    if number == 1 {
+        return script.race(Rename::NoReplace, hook);
+    }
+    let (later, hook): (_, Box<dyn FnOnce() + Send>) = (Arc::clone(script), Box::new(hook));
+    script.race(Rename::NoReplace, move || before_move(&later, number - 1, hook));
+}
+
+#[test]
+fn an_edit_that_cannot_be_put_back_lies_in_the_trash() {
+    let scratch = Scratch::with(Script::without_exchange());
+    scratch.write("a", "seen");
+    let folder = scratch.open();
+    let seen = entry(&folder, "a");
+    let part = staged(&folder, "aa", "new");
+    let (root, script) = (scratch.root(), Arc::clone(&scratch.script));
+    // The third takes the target, the fourth would put it back.
+    before_move(&scratch.script, 3, move || {
+        std::fs::write(root.join("a"), "edited").unwrap();
+        script.race(Rename::NoReplace, move || std::fs::write(root.join("a"), "once more").unwrap());
+    });
+    let result = install(&folder, part, "a", Expect::This(&seen));
+    assert!(matches!(result, Err(ApplyError::Changed { .. })), "{result:?}");
+    assert_eq!(scratch.read("a").unwrap(), "once more");
+    let trash = folder.trash_list().unwrap();
+    assert_eq!(trash.iter().map(|entry| (entry.path.as_str(), entry.size)).collect::<Vec<_>>(), [("a", 6)]);
+}
+
 #[test]
 fn an_edit_in_the_race_is_kept_without_exchange_too() {
     let scratch = Scratch::with(Script::without_exchange());
@@ -45,13 +75,9 @@ fn an_edit_in_the_race_is_kept_without_exchange_too() {
     let folder = scratch.open();
     let seen = entry(&folder, "a");
     let part = staged(&folder, "aa", "new");
-    // The first rename without replacement moves the part, the second puts it back, the third takes the target.
-    let (root, script) = (scratch.root(), std::sync::Arc::clone(&scratch.script));
-    let third = move || std::fs::write(root.join("a"), "edited").unwrap();
-    let nested = std::sync::Arc::clone(&script);
-    let second = move || nested.race(Rename::NoReplace, third);
-    let nested = std::sync::Arc::clone(&script);
-    script.race(Rename::NoReplace, move || nested.race(Rename::NoReplace, second));
+    // The first moves the part, the second puts it back, the third takes the target.
+    let root = scratch.root();
+    before_move(&scratch.script, 3, move || std::fs::write(root.join("a"), "edited").unwrap());
     let result = install(&folder, part, "a", Expect::This(&seen));
     assert!(matches!(result, Err(ApplyError::Changed { .. })), "{result:?}");
     assert_eq!(scratch.read("a").unwrap(), "edited");

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use hcfs_fs::*;
 
-use crate::faults::{ENOSPC, Fault};
+use crate::faults::{EINVAL, ENOSPC, Fault};
 use crate::scratch::*;
 
 #[test]
@@ -18,6 +18,7 @@ fn a_part_is_private_has_its_room_and_can_be_taken_up_again() {
     assert!(meta.blocks() * 512 >= 1_000_000, "the room is reserved");
     assert!(folder.resume_stage("ab-01", 999).unwrap().is_none(), "another size is another part");
     let part = folder.resume_stage("ab-01", 1_000_000).unwrap().unwrap();
+    assert_eq!((part.name(), part.size()), ("ab-01", 1_000_000));
     let mut bytes = [0; 5];
     assert_eq!(part.read_at(&mut bytes, 600_000).unwrap(), 5);
     assert_eq!(&bytes, b"hello");
@@ -35,7 +36,10 @@ fn writes_of_any_length_arrive_whole() {
     for (index, piece) in content.chunks(700_001).enumerate() {
         part.write_at(piece, index as u64 * 700_001).unwrap();
     }
+    let logged = || std::mem::take(&mut *scratch.script.log.lock().unwrap());
+    assert_eq!(logged().iter().filter(|call| *call == "write back file").count(), 2, "the device begins every 4 MiB");
     part.sync().unwrap();
+    assert_eq!(logged(), ["sync file"]);
     assert!(part.write_at(b"x", content.len() as u64).is_err(), "nothing is written past the end");
     assert_eq!(std::fs::read(scratch.root().join(".hcfs/staged/0a")).unwrap(), content);
 }
@@ -76,6 +80,19 @@ fn a_full_disk_has_its_own_kind_and_leaves_no_part() {
     assert!(matches!(folder.stage("aa", 10), Err(ApplyError::NoSpace { .. })));
     scratch.script.disarm();
     assert!(scratch.files(".hcfs/staged").is_empty());
+}
+
+#[test]
+fn a_part_is_made_where_its_directory_is_gone_and_where_no_room_can_be_reserved() {
+    let scratch = Scratch::new();
+    let folder = scratch.open();
+    std::fs::remove_dir(scratch.root().join(".hcfs/staged")).unwrap();
+    folder.stage("aa", 10).unwrap();
+    // The room is reserved by the fourth call.
+    scratch.script.arm(3, Fault::Once(EINVAL));
+    folder.stage("bb", 10).unwrap();
+    assert!(scratch.script.disarm());
+    assert_eq!(std::fs::metadata(scratch.root().join(".hcfs/staged/bb")).unwrap().len(), 10);
 }
 
 #[test]

@@ -37,6 +37,8 @@ fn files_of_a_directory_that_came_there_whole_are_told_apart() {
     let ids: Vec<String> = folder.trash_list().unwrap().into_iter().map(|entry| entry.id).collect();
     assert_eq!(ids, [format!("{name}/d/a"), format!("{name}/d/b")]);
     assert!(matches!(folder.trash_restore(name), Err(ApplyError::NotInTrash { .. })), "which of the two?");
+    let directory = folder.trash_restore(&format!("{name}/d"));
+    assert!(matches!(directory, Err(ApplyError::NotInTrash { .. })), "{directory:?}");
     assert_eq!(folder.trash_restore(&ids[1]).unwrap(), rel("d/b"));
     assert_eq!(folder.trash_restore(name).unwrap(), rel("d/a"));
 }
@@ -49,6 +51,23 @@ fn what_a_replacement_has_on_its_way_is_no_entry_yet() {
     assert!(folder.trash_list().unwrap().is_empty());
     assert_eq!(folder.trash_empty().unwrap(), Pruned::default());
     assert_eq!(folder.sweep(&std::collections::BTreeSet::new()).unwrap().healed, [rel("a")]);
+}
+
+#[test]
+fn the_trash_takes_what_comes_whatever_it_was_left_like() {
+    let scratch = Scratch::new();
+    throw(&scratch, &scratch.open(), "a", "1", 5);
+    let folder = scratch.open();
+    throw(&scratch, &folder, "b", "2", 5);
+    scratch.write(".hcfs/trash/00000000000000000007-000000", "no entry");
+    let listed: Vec<String> = folder.trash_list().unwrap().into_iter().map(|entry| entry.path.to_string()).collect();
+    assert_eq!(listed, ["a", "b"]);
+    std::fs::remove_dir_all(scratch.root().join(".hcfs/trash")).unwrap();
+    throw(&scratch, &folder, "c", "3", 5);
+    std::fs::create_dir_all(scratch.root().join(".hcfs/trash/00000000000000000008-000000/d/e")).unwrap();
+    folder.sweep(&std::collections::BTreeSet::new()).unwrap();
+    assert!(!scratch.exists(".hcfs/trash/00000000000000000008-000000"));
+    assert_eq!(folder.trash_list().unwrap().len(), 1);
 }
 
 #[test]
@@ -100,6 +119,25 @@ fn a_long_name_still_finds_a_free_variant() {
     let restored = folder.trash_restore(&id).unwrap();
     assert!(restored.name().len() <= 255 && restored.name().ends_with(" (restored).txt"), "{restored}");
     assert_eq!(scratch.read(restored.as_str()).unwrap(), "old");
+}
+
+#[test]
+fn a_variant_of_a_name_keeps_its_extension_and_all_that_there_is_room_for() {
+    let long = "x".repeat(251);
+    for (name, variant) in [
+        ("a.tar.gz", "a.tar (restored).gz".to_owned()),
+        (".profile", ".profile (restored)".to_owned()),
+        ("a.fifteen_letters", "a (restored).fifteen_letters".to_owned()),
+        ("a.sixteen__letters", "a.sixteen__letters (restored)".to_owned()),
+        (&format!("{long}.txt"), format!("{} (restored).txt", "x".repeat(240))),
+    ] {
+        let scratch = Scratch::new();
+        let folder = scratch.open();
+        throw(&scratch, &folder, name, "old", 5);
+        scratch.write(name, "new");
+        let id = folder.trash_list().unwrap()[0].id.clone();
+        assert_eq!(folder.trash_restore(&id).unwrap(), rel(&variant));
+    }
 }
 
 #[test]
