@@ -31,6 +31,15 @@ impl Container {
         text(&self.run(&line).unwrap().stdout).trim().to_owned()
     }
 
+    /// Brings the server's units, as the package does.
+    fn with_server(&self) {
+        let units = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../systemd");
+        for unit in ["hcfs-server.service", "hcfs-server.socket"] {
+            std::fs::copy(units.join(unit), self.shared(unit)).unwrap();
+        }
+        self.ok("cp /shared/hcfs-server.* /etc/systemd/system/ && systemctl daemon-reload");
+    }
+
     fn journal(&self, unit: &str) {
         self.ok(&format!("journalctl --no-pager --output=short-precise _SYSTEMD_UNIT={unit} + _SYSTEMD_USER_UNIT={unit} + UNIT={unit} + USER_UNIT={unit}"));
     }
@@ -205,10 +214,8 @@ fn a_secret_sealed_to_the_machine() {
 #[test]
 fn a_server_of_the_system() {
     let container = Container::boot(true);
-    let unit = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../systemd/hcfs-server.service");
-    std::fs::copy(unit, container.shared("hcfs-server.service")).unwrap();
     let show = |property: &str| container.show("", "hcfs-server.service", property);
-    container.ok("cp /shared/hcfs-server.service /etc/systemd/system/ && systemctl daemon-reload");
+    container.with_server();
     container.ok("systemctl enable --now hcfs-server");
     assert_eq!(show("ActiveState"), "active");
     let first = show("MainPID");
@@ -224,4 +231,41 @@ fn a_server_of_the_system() {
         ("failed".into(), "78".into(), "0".into())
     );
     container.journal("hcfs-server.service");
+}
+
+#[test]
+fn a_port_that_systemd_holds_for_the_server() {
+    const ASK: &str = "timeout 60 bash -c 'exec 3<>/dev/tcp/127.0.0.1/443; printf \"GET /health HTTP/1.0\\r\\n\\r\\n\" >&3; \
+                       head -1 <&3' | grep ' 200 '";
+    let container = Container::boot(true);
+    container.with_server();
+    let show = |unit: &str, property: &str| container.show("", unit, property);
+    let (server, socket) = ("hcfs-server.service", "hcfs-server.socket");
+    let at_443 = "[Socket]\nListenStream=\nListenStream=127.0.0.1:443\n";
+    container.ok(&format!(
+        "mkdir /etc/systemd/system/{socket}.d && echo '{at_443}' > /etc/systemd/system/{socket}.d/port.conf"
+    ));
+    container.ok("mkdir /etc/hcfs-server && echo OPTIONS= > /etc/hcfs-server/options && systemctl daemon-reload");
+    container.ok(&format!("systemctl enable --now {socket}"));
+    assert_eq!(show(server, "ActiveState"), "inactive");
+
+    // Whoever connects waits for the server, which has no right to that port; also while it is down.
+    container.ok(ASK);
+    assert_eq!((show(server, "ActiveState"), show(server, "CapabilityBoundingSet")), ("active".into(), String::new()));
+    container.ok(&format!("systemctl stop {server} 2>/dev/null"));
+    container.ok(ASK);
+
+    // Two who disagree on the address are told, once.
+    container.ok("echo 'OPTIONS=--listen 127.0.0.1:8080' > /etc/hcfs-server/options");
+    container.ends(&format!("systemctl restart {server}"), 1);
+    assert_eq!((show(server, "ExecMainStatus"), show(server, "NRestarts")), ("78".into(), "0".into()));
+    container.ok(&format!(
+        "journalctl --unit {server} | grep 'a socket at 127.0.0.1:443, and --listen says 127.0.0.1:8080'"
+    ));
+
+    // Who connects meanwhile has it started again and again, which is why a daemon has no such socket; it ends soon.
+    container.run(ASK).unwrap();
+    container
+        .until(&format!("test \"$(systemctl show --value --property=Result {socket})\" = service-start-limit-hit"));
+    container.journal(server);
 }

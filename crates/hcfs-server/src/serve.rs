@@ -34,10 +34,25 @@ impl Server {
     /// # Errors
     /// The data directory, its database or the address cannot be used, or another server has the directory.
     pub async fn start(config: ServerConfig) -> Result<RunningServer, ServerError> {
+        Self::run(config, None).await
+    }
+
+    /// As [`Server::start`], at a socket that listens already; `listen` of the configuration is not looked at.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_at(listener: std::net::TcpListener, config: ServerConfig) -> Result<RunningServer, ServerError> {
+        Self::run(config, Some(listener)).await
+    }
+
+    async fn run(config: ServerConfig, listening: Option<std::net::TcpListener>) -> Result<RunningServer, ServerError> {
         let ServerConfig { storage, listen, tls, trusted_proxies, metrics, accounts, limits, clock } = config;
         let shutdown_timeout = limits.shutdown_timeout;
         let tls = tls.map(Tls::open).transpose().map_err(ServerError::Tls)?.map(Arc::new);
-        let (listener, address) = bind(listen).await?;
+        let (listener, address) = match listening {
+            Some(listening) => adopt(listening, listen)?,
+            None => bind(listen).await?,
+        };
         if accounts.address_tokens {
             if !address.ip().is_loopback() {
                 return Err(ServerError::OpenToAll { address });
@@ -78,6 +93,13 @@ async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerErr
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
+}
+
+fn adopt(listening: std::net::TcpListener, listen: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let failed = |source| ServerError::Listen { address: listen, source };
+    let address = listening.local_addr().map_err(failed)?;
+    listening.set_nonblocking(true).map_err(failed)?;
+    Ok((TcpListener::from_std(listening).map_err(failed)?, address))
 }
 
 /// Shows the metrics on a listener of their own, until `stop`; where it listens.

@@ -7,6 +7,7 @@ mod doctor;
 mod embedded;
 mod failure;
 mod fetch;
+mod handed;
 mod local;
 mod logging;
 mod people;

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::care;
 use crate::failure::{Failure, Outcome};
+use crate::handed;
 use crate::people::{self, days};
 
 /// Carries out `hcfs server …` on the files in `data`.
@@ -52,7 +53,13 @@ async fn serve(options: &ServerOptions, storage: Storage, terminal: &mut Termina
     let mut interrupted = signal(SignalKind::interrupt()).map_err(no_signals)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut reload = signal(SignalKind::hangup()).map_err(no_signals)?;
-    let server = Server::start(configuration(options, storage)?).await.map_err(Failure::server)?;
+    let handed = handed::listener(options.listen)?;
+    let config = configuration(options, storage)?;
+    let server = match handed {
+        Some(listener) => Server::start_at(listener, config).await,
+        None => Server::start(config).await,
+    };
+    let server = server.map_err(Failure::server)?;
     let scheme = if options.serve.tls_cert.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}", server.address());
     if options.print_address {

@@ -52,7 +52,7 @@ fn installed_started_upgraded_removed_and_purged() {
     container.ok("test -d /etc/hcfs && test -z \"$(ls /etc/hcfs)\"");
 
     container.with_user();
-    container.ok("systemctl enable --now hcfs-server");
+    container.ok("systemctl enable --now hcfs-server && systemctl enable hcfs-server.socket");
     container.ok("hcfs service install --system --user ana");
     assert!(show(daemon, "FragmentPath").ends_with("/lib/systemd/system/hcfs@.service"), "the package brings it");
     container.ok("test ! -e '/etc/systemd/system/hcfs@.service'");

@@ -120,7 +120,7 @@ pub struct KeyImport {
 /// `hcfs server`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct ServerOptions {
-    /// Where to listen; port 0 takes a free one. By default 127.0.0.1 and a free port
+    /// Where to listen; port 0 takes a free one. By default 127.0.0.1 and a free port, or the socket systemd hands over
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
     /// The server's files, instead of HCFS_SERVER_DATA or $XDG_DATA_HOME/hcfs/server
