@@ -6,12 +6,14 @@
 //! - `soak [NAME] [--OPTION VALUE]…`: the long runs, such as `soak --minutes 10` or `soak chaos --seeds 1000`.
 //! - `mutants [PACKAGE…]`: whether the tests notice changes to what they test.
 //! - `package [--debug]`: the Debian package, into `target/debian`.
+//! - `static [--debug]`: the program as one file that needs no library of the machine, linked with musl and tried.
 //! - `deny`: licences, sources and known faults of what the program is made of; `sbom`: the list of it.
 //! - `figures`: lines per crate, the longest files and functions, the depth of each crate's dependencies.
 
 mod bench;
 mod figures;
 mod fuzz;
+mod musl;
 mod mutants;
 mod package;
 mod soak;
@@ -33,10 +35,11 @@ fn main() -> ExitCode {
         "soak" => soak::run(&rest),
         "mutants" => mutants::run(&rest),
         "package" => package::run(&rest),
+        "static" => musl::run(&rest),
         "deny" => supply::deny(),
         "sbom" => supply::sbom(),
         "figures" => figures::run(),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask test|bench|soak|mutants|package|deny|sbom|figures")),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask test|bench|soak|mutants|package|static|deny|sbom|figures")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
