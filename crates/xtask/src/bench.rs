@@ -5,9 +5,10 @@ use anyhow::{Result, bail};
 use crate::{cargo, finish};
 
 /// Name, package and bench target of each benchmark.
-const BENCHES: [(&str, &str, &str); 4] = [
+const BENCHES: [(&str, &str, &str); 5] = [
     ("frames", "hcfs-crypto", "frames"),
     ("daemon", "hcfs-tests", "daemon"),
+    ("many", "hcfs-tests", "many"),
     ("sources", "hcfs-tests", "sources"),
     ("server", "hcfs-tests", "server"),
 ];
