@@ -1,4 +1,5 @@
-//! The page of a real daemon in a real browser.
+//! The page of a real daemon in a real browser. With `HCFS_PAGE_PICTURES=DIRECTORY` a picture of every view is kept there:
+//! light, dark, and as a phone shows it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -106,10 +107,24 @@ fn is_small_and_quick(browser: &Browser) {
     let foreign =
         "performance.getEntriesByType('resource').filter(one => !one.name.startsWith(location.origin)).length";
     assert_eq!(browser.ask(foreign), 0);
-    let usable = browser.ask("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd");
-    let usable = usable.as_f64().unwrap();
     println!("the page: {size} bytes = {:.2} of 100 KB", size / 100_000.0);
-    println!("the page: usable after {usable:.0} ms = {:.2} of 200 ms", usable / 200.0);
+    let usable = || {
+        let took = browser.ask("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd");
+        took.as_f64().unwrap()
+    };
+    let first = usable();
+    let home = browser.ask("location.href").as_str().unwrap().to_owned();
+    let mut again = [0.0; 9].map(|_: f64| {
+        browser.open(&home);
+        usable()
+    });
+    again.sort_by(f64::total_cmp);
+    let median = again[again.len() / 2];
+    println!(
+        "the page: usable after {first:.0} ms = {:.2} of 200 ms, opened again {median:.0} ms = {:.2}",
+        first / 200.0,
+        median / 200.0
+    );
 }
 
 fn brings_back_what_was_held(browser: &Browser, device: &Device) {
