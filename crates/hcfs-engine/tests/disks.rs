@@ -142,7 +142,7 @@ async fn a_file_that_changes_all_the_time_is_not_read_at_every_event() {
     // Each of these is a look at what changed, and the log changed each time.
     let synced = handle.status().borrow().synced_files;
     for number in 1..=20 {
-        a.write("log", "a line\n".repeat(number as usize));
+        a.write("log", format!("line {number}\n"));
         a.write(&format!("other {number}"), "1");
         until(&handle, |status| status.synced_files >= synced + number).await;
     }
