@@ -144,12 +144,12 @@ impl Session {
     /// Lets held deletions happen, or has the next plan bring the files back.
     ///
     /// # Errors
-    /// No such hold, or the database cannot be written.
+    /// No such hold waits for an answer, or the database cannot be written.
     pub(crate) fn settle_hold(&mut self, id: u64, accept: bool) -> Result<(), CommandError> {
         let holds = self.store.holds().map_err(|error| CommandError::state(&error))?;
-        let Some((_, hold)) = holds.into_iter().find(|(known, _)| *known == id) else {
-            return Err(CommandError::NoSuch { what: "hold", id });
-        };
+        // One that was accepted stays only until it is carried out.
+        let open = holds.into_iter().find(|(known, hold)| *known == id && hold.accepted.is_none());
+        let Some((_, hold)) = open else { return Err(CommandError::NoSuch { what: "hold", id }) };
         if hold.kind == UNKNOWN {
             self.settle_unknown(id, accept).map_err(CommandError::failure_of_folder)?;
         } else if matches!(hold.kind.as_str(), ROLLBACK | EQUIVOCATION) {

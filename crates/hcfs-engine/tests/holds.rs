@@ -399,3 +399,25 @@ async fn files_that_come_and_go_and_rules_that_exclude_are_no_deletion() {
     a.delete(&name(0));
     a.settle().await;
 }
+
+#[tokio::test]
+async fn an_answer_that_was_given_cannot_be_given_again() {
+    let server = server();
+    let a = Device::new("a", &server);
+    (0..FILES).for_each(|number| a.write(&name(number), number.to_string()));
+    a.settle().await;
+    (0..40).for_each(|number| a.delete(&name(number)));
+    a.sync().await;
+    let handle = a.handle();
+    let id = handle.holds().await.unwrap()[0].id;
+    // It is accepted, and not carried out: the folder is paused.
+    handle.pause().await.unwrap();
+    handle.settle_hold(id, true).await.unwrap();
+    for accept in [false, true] {
+        let again = handle.settle_hold(id, accept).await;
+        assert!(matches!(again, Err(hcfs_engine::CommandError::NoSuch { .. })), "{again:?}");
+    }
+    handle.resume().await.unwrap();
+    a.settle().await;
+    assert_eq!(server.files(folder()).len(), FILES - 40);
+}
