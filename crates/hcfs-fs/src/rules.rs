@@ -40,7 +40,7 @@ pub struct RuleError {
 
 /// What one directory's file says.
 pub(crate) enum Level {
-    /// No file, or none with a rule.
+    /// No file.
     Nothing,
     /// Rules, relative to the directory.
     Rules {
@@ -215,7 +215,6 @@ fn read_level(disk: &dyn Disk, dir: &[u8]) -> Level {
         }
     }
     match builder.build() {
-        Ok(matcher) if matcher.is_empty() && bad_lines.is_empty() => Level::Nothing,
         Ok(matcher) => Level::Rules { matcher, bad_lines },
         Err(error) => Level::Unreadable(error.to_string()),
     }

@@ -13,6 +13,7 @@ pub const EIO: i32 = 5;
 pub const ENOENT: i32 = 2;
 pub const EACCES: i32 = 13;
 pub const EINVAL: i32 = 22;
+pub const ELOOP: i32 = 40;
 pub const ENOSPC: i32 = 28;
 pub const EPERM: i32 = 1;
 pub const EEXIST: i32 = 17;

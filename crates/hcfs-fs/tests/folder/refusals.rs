@@ -1,6 +1,7 @@
 //! What a disk refuses, call by call: what matters is told, with what it was done to, and what passes is tried again.
 
 use hcfs_fs::*;
+use hcfs_model::ProblemCode;
 
 use crate::faults::*;
 use crate::scratch::*;
@@ -204,6 +205,27 @@ fn a_directory_that_vanishes_under_a_look_is_absent_and_one_that_cannot_be_read_
             assert!(scratch.script.disarm());
             assert_eq!((found.len(), scan.unknown.len()), (0, unknown), "{errno} at {at}");
         }
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_says_why() {
+    // One that is gone is absent.
+    for (errno, codes) in [
+        (EACCES, vec![ProblemCode::Unreadable]),
+        (ELOOP, vec![ProblemCode::Symlink]),
+        (EIO, vec![ProblemCode::Io]),
+        (ENOENT, Vec::new()),
+    ] {
+        let scratch = Scratch::new();
+        let folder = scratch.open();
+        scratch.write("d/a", "1");
+        // The root is listed first.
+        scratch.script.arm(1, Fault::Once(errno));
+        let (found, report) = scan(&folder);
+        assert!(scratch.script.disarm() && found.is_empty());
+        assert_eq!(report.problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), codes);
+        assert_eq!(report.unknown.len(), codes.len());
     }
 }
 

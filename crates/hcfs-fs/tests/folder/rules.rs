@@ -47,10 +47,61 @@ fn a_partial_scan_follows_the_rules_above_it() {
     let folder = scratch.open();
     let rules = rules(&folder, &[]);
     let scope = [rel("skip/deep"), rel("in/deep"), rel("in/deep/file.o")];
-    let (found, _) = scan_with(&folder, &rules, Scope::Subtrees(&scope));
-    assert_eq!(paths(&found), ["in/deep/file"]);
-    let (found, scan) = scan_with(&folder, &rules, Scope::Subtrees(&scope[2..]));
-    assert_eq!((found.len(), scan.ignored), (0, 1));
+    let (found, scan) = scan_with(&folder, &rules, Scope::Subtrees(&scope));
+    assert_eq!((paths(&found), scan.ignored), (vec!["in/deep/file"], 2));
+    for alone in [rel("in/deep/file.o"), rel("skip")] {
+        let (found, scan) = scan_with(&folder, &rules, Scope::Subtrees(&[alone]));
+        assert_eq!((found.len(), scan.ignored), (0, 1));
+    }
+}
+
+#[test]
+fn a_rule_with_a_slash_is_about_the_directory_it_is_in() {
+    let scratch = Scratch::new();
+    scratch.write("d/.hcfsignore", "/top\nsub/x\n");
+    let folder = scratch.open();
+    let rules = rules(&folder, &[]);
+    for (path, ignored) in [
+        ("d/top", true),
+        ("d/sub/x", true),
+        ("d/sub/top", false),
+        ("d/sub/sub/x", false),
+        ("top", false),
+        ("sub/x", false),
+    ] {
+        assert_eq!(rules.is_ignored(&rel(path), false), ignored, "{path}");
+    }
+}
+
+#[test]
+fn rules_are_read_once_and_not_looked_for_where_none_are_listed() {
+    let scratch = Scratch::new();
+    for path in [".hcfsignore", "a/x", "b/c/x"] {
+        scratch.write(path, "*.tmp");
+    }
+    let folder = scratch.open();
+    let rules = rules(&folder, &[]);
+    scratch.script.calls.store(0, std::sync::atomic::Ordering::SeqCst);
+    scan_with(&folder, &rules, Scope::All);
+    let calls = scratch.script.calls.load(std::sync::atomic::Ordering::SeqCst);
+    // Four directories are listed, and one file is opened, looked at and read to its end.
+    assert_eq!(calls, 4 + 4);
+    std::fs::remove_file(scratch.root().join(".hcfsignore")).unwrap();
+    scratch.write("a/.hcfsignore", "*");
+    assert!(rules.is_ignored(&rel("b/x.tmp"), false) && !rules.is_ignored(&rel("a/x"), false), "they hold for a scan");
+}
+
+#[test]
+fn a_file_of_rules_has_a_mebibyte() {
+    let scratch = Scratch::new();
+    let folder = scratch.open();
+    let line = "*.tmp\n";
+    let longest = line.to_owned() + &"#".repeat((1 << 20) - line.len());
+    scratch.write(".hcfsignore", &longest);
+    assert_eq!(rules(&folder, &[]).verdict(&rel("x.tmp"), false), Verdict::Ignored);
+    scratch.write(".hcfsignore", &(longest + "#"));
+    let (_, scan) = scan_with(&folder, &rules(&folder, &[]), Scope::All);
+    assert!(scan.problems[0].message.ends_with("it is larger than 1 MiB"), "{}", scan.problems[0].message);
 }
 
 #[test]

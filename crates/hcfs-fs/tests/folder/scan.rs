@@ -174,7 +174,7 @@ fn a_scan_that_fails_at_any_call_calls_nothing_absent() {
 #[test]
 fn another_synced_folder_inside_is_left_alone() {
     let scratch = Scratch::new();
-    scratch.write("sub/inner/x", "");
+    scratch.write("sub/inner/deep/file", "");
     scratch.write("sub/inner/.hcfs/marker", "");
     scratch.write("plain/.hcfs/x", "");
     let folder = scratch.open();
@@ -182,20 +182,20 @@ fn another_synced_folder_inside_is_left_alone() {
     assert_eq!(paths(&found), ["plain/.hcfs/x"], "a directory of that name without a marker is ordinary");
     assert_eq!(report.blocked, [rel("sub/inner")]);
     assert_eq!(report.problems[0].code, ProblemCode::PathBlocked);
-    let (found, report) = everything(&folder, &[rel("sub/inner/x")]);
+    let (found, report) = everything(&folder, &[rel("sub/inner/deep/file")]);
     assert!(found.is_empty());
-    assert_eq!(report.unknown, [rel("sub/inner/x")]);
+    assert_eq!(report.unknown, [rel("sub/inner/deep/file")]);
 }
 
 #[test]
 fn a_partial_scan_looks_at_files_directories_and_what_is_gone() {
     let scratch = Scratch::new();
-    for path in ["a/x", "a/b/y", "c", "d"] {
+    for path in ["a/x", "a/b/y", "a-b", "c", "d"] {
         scratch.write(path, "");
     }
     let folder = scratch.open();
-    let (found, _) = everything(&folder, &[rel("c"), rel("a"), rel("a/b"), rel("gone"), rel("c/below"), rel("a")]);
-    assert_eq!(paths(&found), ["a/b/y", "a/x", "c"]);
+    let (found, _) = everything(&folder, &[rel("c"), rel("a"), rel("a/b"), rel("a-b"), rel("gone"), rel("c/below")]);
+    assert_eq!(paths(&found), ["a-b", "a/b/y", "a/x", "c"]);
 }
 
 #[test]
@@ -204,9 +204,15 @@ fn a_file_too_large_for_the_format_is_a_problem() {
     // A sparse file; where the file system has a smaller limit the case cannot arise.
     let file = std::fs::File::create(scratch.root().join("huge")).unwrap();
     let made = file.set_len(hcfs_model::blob::MAX_PLAINTEXT + 1).is_ok();
-    let (found, scan) = scan(&scratch.open());
+    let folder = scratch.open();
+    let (found, report) = scan(&folder);
     assert_eq!(found.len(), usize::from(!made));
-    assert_eq!(scan.problems.len(), usize::from(made));
+    assert_eq!(report.problems.len(), usize::from(made));
+    if made {
+        file.set_len(hcfs_model::blob::MAX_PLAINTEXT).unwrap();
+    }
+    let (found, report) = scan(&folder);
+    assert_eq!((found.len(), report.problems.len()), (1, 0));
 }
 
 #[test]
