@@ -11,6 +11,7 @@
 mod apply;
 mod crash;
 mod faults;
+mod lost;
 mod open;
 mod race;
 mod refusals;

@@ -81,6 +81,17 @@ fn a_device_that_fails_at_any_call_of_a_part_is_told_of() {
         folder.discard("ab")
     });
     assert_eq!(unnoticed(&discarded, &part), 0);
+    let part = ["the fetched part ab"];
+    let fetched = at_each_call(EIO, |_, folder, ready| {
+        ready();
+        folder.fetched("ab").map(drop)
+    });
+    assert_eq!((unnoticed(&fetched, &part), fetched.len()), (0, 4));
+    let discarded = at_each_call(EIO, |_, folder, ready| {
+        ready();
+        folder.discard_fetched("ab")
+    });
+    assert_eq!(unnoticed(&discarded, &part), 0);
 }
 
 #[test]
@@ -194,13 +205,13 @@ fn a_path_that_is_looked_at_alone_is_found_missing_or_in_the_way() {
 #[test]
 fn a_directory_that_vanishes_under_a_look_is_absent_and_one_that_cannot_be_read_is_not() {
     for (errno, unknown) in [(ENOENT, 0), (EIO, 1)] {
-        for at in 0..3 {
+        // The rules and the directory come first; then the two forms of the name, and what else is in the directory.
+        for at in 2..5 {
             let scratch = Scratch::new();
             let folder = scratch.open();
             let rules = Rules::new(&folder, &[]).unwrap();
             std::fs::create_dir(scratch.root().join("d")).unwrap();
-            // The directory, the two forms of the name, and what else is in the directory.
-            scratch.script.arm(at + 1, Fault::Once(errno));
+            scratch.script.arm(at, Fault::Once(errno));
             let (found, scan) = scan_with(&folder, &rules, Scope::Subtrees(&[rel("d/\u{e9}")]));
             assert!(scratch.script.disarm());
             assert_eq!((found.len(), scan.unknown.len()), (0, unknown), "{errno} at {at}");
@@ -230,11 +241,13 @@ fn a_directory_that_cannot_be_read_says_why() {
 }
 
 /// How often a folder opened although one of its calls was refused.
-fn opened_although_refused(errno: i32) -> usize {
+fn opened_although_refused(errno: i32, is_new: bool) -> usize {
     let mut opened = 0;
     for at in 0.. {
         let scratch = Scratch::in_memory(Script::default());
-        drop(scratch.open());
+        if !is_new {
+            drop(scratch.open());
+        }
         scratch.script.arm(at, Fault::Once(errno));
         let folder = Folder::over(Scripted::over(scratch.dir.path(), &scratch.script), None, [9; 16]);
         if !scratch.script.disarm() {
@@ -247,10 +260,12 @@ fn opened_although_refused(errno: i32) -> usize {
 
 #[test]
 fn a_folder_opens_on_a_full_disk_and_on_none_that_fails() {
-    // The two calls that tell others who has the lock, and the look for the marker in another case, say nothing.
-    assert_eq!(opened_although_refused(EIO), 3);
-    // Besides, the four of the file that is made to see its mode.
-    assert_eq!(opened_although_refused(ENOSPC), 7);
+    for is_new in [false, true] {
+        // The two calls that tell others who has the lock, and the look for the marker in another case, say nothing.
+        assert_eq!(opened_although_refused(EIO, is_new), 3);
+        // Besides, the four of the file that is made to see its mode.
+        assert_eq!(opened_although_refused(ENOSPC, is_new), 7);
+    }
 }
 
 #[test]

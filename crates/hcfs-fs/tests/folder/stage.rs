@@ -69,6 +69,8 @@ fn the_reserve_is_kept_free() {
     *scratch.script.space.lock().unwrap() = Some(Space { free: 100 << 20, total: gib });
     assert!(folder.stage("bb", 89 << 20).is_ok());
     assert!(folder.stage("cc", 90 << 20).is_err());
+    assert!(folder.has_room(89 << 20).is_ok());
+    assert!(matches!(folder.has_room(90 << 20), Err(ApplyError::NoSpace { .. })));
 }
 
 #[test]
@@ -122,5 +124,8 @@ fn a_fetched_part_has_any_size_and_outlives_the_sweep() {
     assert_eq!(scratch.read("sub/greeting").unwrap(), "hello");
     assert_eq!(folder.fetched_names().unwrap(), Vec::<String>::new());
     folder.discard_fetched("ab-01").unwrap();
+    drop(folder.fetched("ab-02").unwrap());
+    folder.discard_fetched("ab-02").unwrap();
+    assert_eq!(folder.fetched_names().unwrap(), Vec::<String>::new());
     assert!(folder.fetched("../marker").is_err());
 }
