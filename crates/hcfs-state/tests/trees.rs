@@ -374,8 +374,8 @@ fn a_mark_is_never_lowered_by_what_is_listed() {
     assert_eq!(store.suspects().unwrap(), [(name.clone(), Suspicion::Equivocation { seen })]);
 
     let agreed = remote(&name, 1, 7);
-    let of_another_content = RemoteEntry { hash: kit::salted(3), ..agreed.clone() };
-    let of_another_id = RemoteEntry { revision: kit::revision(7, 3), ..agreed.clone() };
+    let of_another_content = RemoteEntry { hash: kit::salted(3), ..agreed };
+    let of_another_id = RemoteEntry { revision: kit::revision(7, 3), ..agreed };
     for (listed, is_suspect) in [(of_another_content, true), (of_another_id, true), (agreed, false)] {
         store
             .record_remote(&RemoteUpdate { put: vec![(name.clone(), listed)], ..RemoteUpdate::default() }, true)
