@@ -371,9 +371,10 @@ impl World {
     pub(crate) async fn make_peace(&mut self) {
         self.scene.note("peace", 0, String::new);
         self.hub.server.set_quota(None);
-        // What is on its way arrives.
+        // What is on its way arrives, at whatever time whoever asked for it gave it up.
         while let Some(act) = self.later.take(u64::MAX) {
             act();
+            self.hub.changed(None);
         }
         for number in 0..self.devices.len() {
             let device = &mut self.devices[number];

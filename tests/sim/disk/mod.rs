@@ -359,7 +359,10 @@ impl ModelDisk {
             return;
         }
         let content = state.tree.content(node);
-        if locked(&self.drive.ledger).is_wanted(&content) {
+        // A person may have saved the very same over it.
+        let files = || state.tree.files(state.mounted.unwrap_or(0), STATE);
+        let is_elsewhere = || files().iter().any(|(_, other)| state.tree.content(*other) == content);
+        if locked(&self.drive.ledger).is_wanted(&content) && !is_elsewhere() {
             let text = crate::user::brief(&content);
             self.drive.scene.violate(format!("{what} unlinks a version that nobody told to drop: {text}"));
         }
