@@ -13,6 +13,7 @@ use hcfs_model::{Fingerprint, Inode, RelPath};
 
 use crate::disk::{Disk, DiskFile, Kind, LinuxDisk, Open, Refusal, Rename, Stat, overlap, read_small};
 use crate::error::{ApplyError, Difference, Obstacle, RootError};
+use crate::names::Resolved;
 use crate::{STAGED_DIR, STATE_DIR, TRASH_DIR};
 
 /// The marker's name in the state directory.
@@ -212,6 +213,12 @@ impl Folder {
                 _ => Err(ApplyError::at(path, "look at", error)),
             },
         }
+    }
+
+    /// Whether something stands at a path, by this very name; also where that cannot be looked at.
+    #[must_use]
+    pub fn stands(&self, path: &RelPath) -> bool {
+        !matches!(self.resolve(path), Ok(Resolved::Missing))
     }
 
     /// Opens a file to read.

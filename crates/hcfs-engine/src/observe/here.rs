@@ -39,6 +39,7 @@ impl Session {
     }
 
     async fn scan(&mut self, scope: &Scope) -> Result<(), Stop> {
+        let scope = &self.widened(scope).await?;
         if *scope == Scope::Everything {
             let rules = Rules::new(&self.folder, &self.spec.ignore).map_err(|error| Stop::rules(&error))?;
             self.rules = Arc::new(rules);
@@ -69,6 +70,23 @@ impl Session {
         self.store.record_local(&update, *scope == Scope::Everything).map_err(Stop::state)?;
         self.remember_scan(scope, scan);
         Ok(())
+    }
+
+    /// What a scan for `scope` looks at. Where case is folded, what is told of may stand there in another case: then it is
+    /// all below the nearest directory above it that stands there by its own name.
+    async fn widened(&mut self, scope: &Scope) -> Result<Scope, Stop> {
+        let Scope::Below(marks) = scope else { return Ok(scope.clone()) };
+        if !self.folder.is_case_insensitive() {
+            return Ok(scope.clone());
+        }
+        let (folder, marks) = (Arc::clone(&self.folder), marks.clone());
+        let widened = blocking(Arc::clone(&self.machine), move || {
+            let nearest =
+                |mark: &RelPath| std::iter::once(mark.clone()).chain(mark.ancestors()).find(|path| folder.stands(path));
+            // Nothing above it stands there: all may be meant.
+            marks.iter().map(nearest).collect::<Option<BTreeSet<_>>>().map_or(Scope::Everything, Scope::Below)
+        });
+        self.attend(widened).await
     }
 
     /// What the database knows of the files in the scope, by the bytes of their path on disk.
