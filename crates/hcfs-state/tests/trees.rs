@@ -356,6 +356,39 @@ proptest! {
     }
 }
 
+/// Which trees hold a path: local, remote, synced.
+fn held(store: &Store, name: &str) -> String {
+    let row = store.row(&path(name)).unwrap();
+    let letter = |is_there: bool, letter| if is_there { letter } else { '-' };
+    let letters = [(row.local.is_some(), 'l'), (row.remote.is_some(), 'r'), (row.synced.is_some(), 's')];
+    letters.into_iter().map(|(is_there, name)| letter(is_there, name)).collect()
+}
+
+#[test]
+fn an_outcome_changes_the_trees_it_is_about_and_no_other() {
+    let (a, b) = (path("a"), path("b"));
+    let arrived = remote(&b, 1, 5);
+    let agreed = || Some(agreed(&arrived));
+    for (outcome, left, arrives) in [
+        (Settled::Gone { path: a.clone() }, "---", "---"),
+        (Settled::Forgotten { path: a.clone() }, "lr-", "---"),
+        (Settled::LocalGone { path: a.clone() }, "-rs", "---"),
+        (Settled::RemoteGone { path: a.clone() }, "l--", "---"),
+        (Settled::LocalPut { path: b.clone(), local: known(1) }, "lrs", "l--"),
+        (Settled::RemotePut { path: b.clone(), remote: arrived.clone() }, "lrs", "-r-"),
+        (Settled::LocalMoved { from: a.clone(), to: b.clone(), local: known(1), synced: None }, "-rs", "l--"),
+        (Settled::LocalMoved { from: a.clone(), to: b.clone(), local: known(1), synced: agreed() }, "-r-", "l-s"),
+        (Settled::RemoteMoved { from: a.clone(), to: b.clone(), remote: arrived.clone(), synced: None }, "l--", "-r-"),
+        (Settled::RemoteMoved { from: a, to: b, synced: agreed(), remote: arrived }, "l--", "-rs"),
+    ] {
+        let scratch = Scratch::new();
+        let mut store = open(&scratch.db).store;
+        store.settle(&[kit::synced("a", 1, 5)], &[]).unwrap();
+        store.settle(std::slice::from_ref(&outcome), &[]).unwrap();
+        assert_eq!((held(&store, "a").as_str(), held(&store, "b").as_str()), (left, arrives), "{outcome:?}");
+    }
+}
+
 #[test]
 fn a_mark_is_never_lowered_by_what_is_listed() {
     let scratch = Scratch::new();
