@@ -145,6 +145,16 @@ fn a_device_that_fails_at_any_call_of_a_restore_is_told_of() {
 }
 
 #[test]
+fn a_link_that_was_made_to_see_whether_there_are_links_may_be_left() {
+    let scratch = Scratch::with(Script::only_links());
+    scratch.write("a", "1");
+    let folder = scratch.open();
+    scratch.write(".hcfs/probe", "left");
+    remove(&folder, "a", &entry(&folder, "a"), &[]).unwrap();
+    assert_eq!(folder.trash_list().unwrap().len(), 1);
+}
+
+#[test]
 fn where_a_directory_is_gone_the_one_above_it_is_made_durable() {
     let scratch = Scratch::new();
     scratch.write("d/e/a", "1");
