@@ -85,6 +85,15 @@ fn a_full_disk_has_its_own_kind_and_leaves_no_part() {
 }
 
 #[test]
+fn the_device_begins_with_a_fetched_part_when_it_is_told_to() {
+    let scratch = Scratch::new();
+    let part = scratch.open().fetched("ab").unwrap();
+    scratch.script.log.lock().unwrap().clear();
+    part.write_back();
+    assert_eq!(*scratch.script.log.lock().unwrap(), ["write back file"]);
+}
+
+#[test]
 fn a_part_is_made_where_its_directory_is_gone_and_where_no_room_can_be_reserved() {
     let scratch = Scratch::new();
     let folder = scratch.open();
