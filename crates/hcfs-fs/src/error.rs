@@ -368,3 +368,46 @@ impl ApplyError {
 pub(crate) fn quoted(path: &RelPath) -> String {
     format!("\"{path}\"")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_way_is_told_by_the_refusal() {
+        let path = RelPath::new("d/a").unwrap();
+        for (errno, obstacle, hint) in [
+            (Errno::LOOP, Obstacle::Symlink, "links are not followed: replace it by what it points to"),
+            (Errno::ISDIR, Obstacle::Directory, "move the directory away or rename it"),
+            (Errno::NOTDIR, Obstacle::File, "move the file away or rename it"),
+        ] {
+            let error = ApplyError::at(&path, "look at", errno.into());
+            assert_eq!(error.hint(), hint);
+            match error {
+                ApplyError::Blocked { by, at, .. } => assert_eq!((by, at.as_str()), (obstacle, "d/a")),
+                other => panic!("{other:?}"),
+            }
+        }
+        let root = |errno: Errno| RootError::io(Path::new("root"), "read", errno.into());
+        assert!(matches!(root(Errno::ROFS), RootError::NotWritable { .. }));
+        assert!(matches!(root(Errno::ACCESS), RootError::NotReadable { .. }));
+        assert!(matches!(root(Errno::IO), RootError::Io { .. }));
+    }
+
+    #[test]
+    fn each_obstacle_difference_and_holder_has_its_words() {
+        use Obstacle::{Directory, File, Special, Symlink, TwoNames};
+        let mut words: Vec<&str> = [Directory, File, Symlink, Special, TwoNames].map(Obstacle::as_str).into();
+        words.extend([Difference::Marker, Difference::Directory, Difference::FileSystem].map(Difference::as_str));
+        assert!(words.iter().all(|word| word.len() > 5), "{words:?}");
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), 8, "{words:?}");
+        let held = |pid| RootError::HeldBy { path: PathBuf::from("root"), pid }.to_string();
+        assert!(held(Some(7)).ends_with("(process 7)") && held(None).ends_with("(process unknown)"));
+    }
+}

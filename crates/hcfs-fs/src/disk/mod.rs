@@ -271,7 +271,6 @@ impl Refusal {
             Some(Errno::ILSEQ) => return Self::Name,
             // rmdir of a directory that is not empty, by POSIX either of two errors.
             Some(Errno::NOTEMPTY) => return Self::NotEmpty,
-            Some(Errno::NOTSUP) => return Self::Unsupported,
             _ => {}
         }
         match error.kind() {

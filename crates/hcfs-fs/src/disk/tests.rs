@@ -102,3 +102,30 @@ fn a_small_file_is_read_whole_or_refused() {
     assert_eq!(read_small(&disk, b"x", 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     assert!(read_small(&disk, b"", 4).is_err());
 }
+
+#[test]
+fn refusals_are_told_by_the_number_of_the_system() {
+    use rustix::io::Errno;
+    for (errno, refusal) in [
+        (Errno::NOENT, Refusal::NotFound),
+        (Errno::EXIST, Refusal::Exists),
+        (Errno::NOTDIR, Refusal::NotADirectory),
+        (Errno::ISDIR, Refusal::IsADirectory),
+        (Errno::NOTEMPTY, Refusal::NotEmpty),
+        (Errno::LOOP, Refusal::Symlink),
+        (Errno::NOSPC, Refusal::NoSpace),
+        (Errno::DQUOT, Refusal::Quota),
+        (Errno::ROFS, Refusal::ReadOnly),
+        (Errno::ACCESS, Refusal::Denied),
+        (Errno::PERM, Refusal::Denied),
+        (Errno::NAMETOOLONG, Refusal::Name),
+        (Errno::ILSEQ, Refusal::Name),
+        (Errno::INVAL, Refusal::Unsupported),
+        (Errno::NOSYS, Refusal::Unsupported),
+        (Errno::OPNOTSUPP, Refusal::Unsupported),
+        (Errno::XDEV, Refusal::OtherFileSystem),
+        (Errno::IO, Refusal::Other),
+    ] {
+        assert_eq!(Refusal::of(&errno.into()), refusal, "{errno}");
+    }
+}
