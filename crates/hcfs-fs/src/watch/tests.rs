@@ -44,6 +44,7 @@ fn events_become_hints_by_what_has_to_be_looked_at() {
         event(data, &["/root/a"]),
         event(meta, &["/root/a"]),
         event(EventKind::Access(AccessKind::Open(AccessMode::Any)), &["/root/read"]),
+        event(EventKind::Access(AccessKind::Close(AccessMode::Write)), &["/root/closed"]),
         event(EventKind::Remove(RemoveKind::File), &["/root/gone"]),
         event(EventKind::Create(CreateKind::Folder), &["/root/new"]),
         event(data, &["/root/new/file"]),
@@ -55,6 +56,7 @@ fn events_become_hints_by_what_has_to_be_looked_at() {
         Hint::Moved(rel("x"), rel("y")),
         Hint::Subtree(rel("new")),
         Hint::Touched(rel("a")),
+        Hint::Touched(rel("closed")),
         Hint::Touched(rel("gone")),
     ];
     assert_eq!(found, expected);
@@ -121,6 +123,22 @@ fn the_limit_is_said_with_the_setting_and_the_number_and_outlives_an_overflow() 
     assert_eq!(*reason, RescanReason::WatchLimit { needed: 70_000, sysctl: "fs.inotify.max_user_watches" });
     assert!(reason.hint().unwrap().contains("sysctl fs.inotify.max_user_watches=262144"));
     assert!(is_limit(&notify::Error::new(notify::ErrorKind::MaxFilesWatch)));
+    let shared = shared();
+    assert!(!shared.lock().limited);
+    shared.limit(70_000);
+    let mut state = shared.lock();
+    assert!(state.limited);
+    assert_eq!(std::mem::take(&mut state.gathering).into_hints(), found);
+}
+
+#[test]
+fn too_many_watchers_are_told_from_what_else_keeps_from_watching() {
+    let of = |errno| watch_error(Path::new("root"), notify::Error::io(io::Error::from_raw_os_error(errno)));
+    let instances = of(libc::EMFILE);
+    assert!(matches!(instances, WatchError::Instances { .. }) && instances.hint().contains("max_user_instances"));
+    let other = of(libc::ENFILE);
+    assert!(matches!(other, WatchError::Io { .. }) && other.hint().contains("from time to time"));
+    assert!(!is_limit(&notify::Error::generic("another")));
 }
 
 #[test]
