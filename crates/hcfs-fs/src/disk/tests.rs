@@ -129,3 +129,36 @@ fn refusals_are_told_by_the_number_of_the_system() {
         assert_eq!(Refusal::of(&errno.into()), refusal, "{errno}");
     }
 }
+
+#[test]
+fn the_order_of_names_is_relied_on_only_where_it_is_known_to_be_kept() {
+    assert!(!LinuxDisk::open(Path::new("/proc")).unwrap().keeps_order());
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        assert!(LinuxDisk::open(memory).unwrap().keeps_order());
+    }
+}
+
+#[test]
+fn a_root_that_is_not_there_takes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a"), "1").unwrap();
+    let disk = Nowhere::at(dir.path());
+    let refused = [
+        disk.stat(b"a").map(drop),
+        disk.list(b"", &mut |_, _| ControlFlow::Continue(())),
+        disk.open(b"a", Open::Read).map(drop),
+        disk.rename(b"a", b"b", Rename::Replace),
+        disk.link(b"a", b"b"),
+        disk.unlink(b"a"),
+        disk.mkdir(b"d", 0o700),
+        disk.rmdir(b"d"),
+        disk.sync_dir(b""),
+        disk.sync_all(),
+        disk.space().map(drop),
+    ];
+    for (call, result) in refused.into_iter().enumerate() {
+        assert_eq!(refusal(result), Refusal::NotFound, "{call}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
