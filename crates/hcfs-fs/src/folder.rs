@@ -154,7 +154,11 @@ impl Folder {
         make_dir(&*disk, STAGED_DIR)?;
         make_dir(&*disk, TRASH_DIR)?;
         let new_file_mode = probe_mode(&*disk)?;
-        let case_insensitive = disk.stat(MARKER_SWAPPED_CASE).is_ok();
+        let case_insensitive = match disk.stat(MARKER_SWAPPED_CASE) {
+            Ok(_) => true,
+            Err(error) if Refusal::of(&error) == Refusal::NotFound => false,
+            Err(error) => return Err(RootError::io(disk.root(), "look for the marker", error)),
+        };
         Ok(Self {
             identity: RootIdentity { id, inode: root.fingerprint.inode },
             is_absent: false,

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use hcfs_fs::*;
 
+use crate::faults::{EACCES, EIO, Fault, Script, Scripted};
 use crate::scratch::{Scratch, scan};
 
 fn request(root: &Path) -> OpenRequest<'_> {
@@ -139,11 +140,11 @@ fn a_link_at_the_state_directory_is_not_followed() {
 
 #[test]
 fn a_folder_on_a_disk_that_refuses_writes_says_so() {
-    for errno in [crate::faults::EACCES, 30 /* read-only */] {
+    for errno in [EACCES, 30 /* read-only */] {
         let scratch = Scratch::new();
         // The first call looks at the root, the second makes `.hcfs/`.
-        scratch.script.arm(1, crate::faults::Fault::Once(errno));
-        let disk = crate::faults::Scripted::over(scratch.dir.path(), &scratch.script);
+        scratch.script.arm(1, Fault::Once(errno));
+        let disk = Scripted::over(scratch.dir.path(), &scratch.script);
         let error = Folder::over(disk, None, [1; 16]).err().unwrap();
         assert!(matches!(error, RootError::NotWritable { .. }), "{error}");
     }
@@ -152,9 +153,9 @@ fn a_folder_on_a_disk_that_refuses_writes_says_so() {
 #[test]
 fn opening_can_die_anywhere_and_succeeds_the_next_time() {
     for at in 0.. {
-        let scratch = Scratch::in_memory(crate::faults::Script::default());
-        scratch.script.arm(at, crate::faults::Fault::Death);
-        let disk = crate::faults::Scripted::over(scratch.dir.path(), &scratch.script);
+        let scratch = Scratch::in_memory(Script::default());
+        scratch.script.arm(at, Fault::Death);
+        let disk = Scripted::over(scratch.dir.path(), &scratch.script);
         let opened = Folder::over(disk, None, [1; 16]).map(drop);
         let reached = scratch.script.disarm();
         let folder = scratch.open();
@@ -173,4 +174,19 @@ fn every_refusal_has_a_sentence_and_a_hint() {
     let error = refused(&request(&dir.path().join("gone")));
     assert!(error.to_string().ends_with("gone\" does not exist"), "{error}");
     assert!(error.hint().contains("create the directory"));
+}
+
+#[test]
+fn whether_case_is_folded_is_known_or_the_folder_does_not_open() {
+    for at in 0.. {
+        let scratch = Scratch::in_memory(Script { folds_case: true, no_sync: true, ..Script::default() });
+        scratch.script.arm(at, Fault::Once(EIO));
+        let opened = scratch.try_open();
+        let reached = scratch.script.disarm();
+        assert!(opened.is_err() || opened.is_ok_and(|folder| folder.is_case_insensitive()), "call {at}");
+        if !reached {
+            assert!(at > 10, "the loop went through the steps");
+            break;
+        }
+    }
 }

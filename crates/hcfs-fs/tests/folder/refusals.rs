@@ -271,10 +271,10 @@ fn opened_although_refused(errno: i32, is_new: bool) -> usize {
 #[test]
 fn a_folder_opens_on_a_full_disk_and_on_none_that_fails() {
     for is_new in [false, true] {
-        // The two calls that tell others who has the lock, and the look for the marker in another case, say nothing.
-        assert_eq!(opened_although_refused(EIO, is_new), 3);
+        // The two calls that tell others who has the lock say nothing.
+        assert_eq!(opened_although_refused(EIO, is_new), 2);
         // Besides, the four of the file that is made to see its mode.
-        assert_eq!(opened_although_refused(ENOSPC, is_new), 7);
+        assert_eq!(opened_although_refused(ENOSPC, is_new), 6);
     }
 }
 

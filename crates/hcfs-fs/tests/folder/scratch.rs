@@ -37,7 +37,11 @@ impl Scratch {
     }
 
     pub fn open(&self) -> Folder {
-        Folder::over(Scripted::over(self.dir.path(), &self.script), None, [9; 16]).unwrap()
+        self.try_open().unwrap()
+    }
+
+    pub fn try_open(&self) -> Result<Folder, RootError> {
+        Folder::over(Scripted::over(self.dir.path(), &self.script), None, [9; 16])
     }
 
     pub fn write(&self, path: &str, content: &str) {
