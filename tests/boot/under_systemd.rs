@@ -55,7 +55,7 @@ fn a_users_own_service() {
 
     container.ok(&as_user("hcfs service install"));
     container.ok(&as_user("hcfs wait --timeout 60"));
-    container.until(&as_user("hcfs service status | grep \"says       idle, 1 files in step\""));
+    container.until(&as_user("hcfs service status | grep \"says       idle, 1 file in step\""));
     let status: Value = serde_json::from_str(&container.ok(&as_user("hcfs service status --json"))).unwrap();
     for (field, wanted) in [("installed", true), ("current", true), ("enabled", true)] {
         assert_eq!(status[field], wanted, "{status}");
@@ -118,7 +118,7 @@ fn a_service_of_the_system() {
     container.ok("mkdir /etc/hcfs && hcfs service install --system --user ana");
     let client = |words: &str| Container::ana(&format!("hcfs --socket /run/hcfs/ana/hcfs.sock {words}"));
     container.ok(&client("wait --timeout 60"));
-    container.until(&format!("systemctl show --value --property=StatusText {unit} | grep '^idle, 1 files in step$'"));
+    container.until(&format!("systemctl show --value --property=StatusText {unit} | grep '^idle, 1 file in step$'"));
     container.ok(&Container::ana(&format!("echo two > '{FOLDER}/two'")));
     container.until(&format!("systemctl show --value --property=StatusText {unit} | grep '^idle, 2 files in step$'"));
     container.ok("hcfs service status --system --user ana | grep --invert-match 'not as this version'");

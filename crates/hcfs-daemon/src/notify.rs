@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hcfs_api::quantity::many;
 use hcfs_api::{FolderState, Status};
 use sd_notify::NotifyState;
 use tokio::time::{Instant, sleep_until};
@@ -84,7 +85,7 @@ fn phase(status: &Status) -> String {
         return "locked: the password is needed".to_owned();
     }
     if status.idle {
-        return format!("idle, {} files in step", status.totals.counts.synced_files);
+        return format!("idle, {} in step", many(status.totals.counts.synced_files, "file"));
     }
     let mut states: BTreeMap<FolderState, usize> = BTreeMap::new();
     for folder in &status.folders {
@@ -92,14 +93,12 @@ fn phase(status: &Status) -> String {
     }
     let mut parts: Vec<String> = states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
     let counts = &status.totals.counts;
-    for (count, what) in [
-        (counts.pending, "left to do"),
-        (counts.problems, "problems"),
-        (counts.conflicts, "conflicts"),
-        (counts.holds, "holds"),
-    ] {
+    if counts.pending > 0 {
+        parts.push(format!("{} left to do", counts.pending));
+    }
+    for (count, what) in [(counts.problems, "problem"), (counts.conflicts, "conflict"), (counts.holds, "hold")] {
         if count > 0 {
-            parts.push(format!("{count} {what}"));
+            parts.push(many(count, what));
         }
     }
     parts.join(", ")

@@ -64,7 +64,7 @@ fn installed_started_upgraded_removed_and_purged() {
         assert_eq!((show(unit, "ActiveState"), show(unit, "UnitFileState")), ("active".into(), "enabled".into()));
         assert_ne!(show(unit, "MainPID"), pid, "{unit} goes over to the new version");
     }
-    container.until(&format!("systemctl show --value --property=StatusText {daemon} | grep '^idle, 1 files in step$'"));
+    container.until(&format!("systemctl show --value --property=StatusText {daemon} | grep '^idle, 1 file in step$'"));
 
     container.ok("dpkg --remove hcfs && test ! -e /usr/bin/hcfs");
     assert_eq!((show(server, "ActiveState"), show(daemon, "ActiveState")), ("inactive".into(), "inactive".into()));
