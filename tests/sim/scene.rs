@@ -116,7 +116,7 @@ impl Scene {
         }
         state.hash = hash;
         if self.tells {
-            state.lines.push(format!("{now:>8} {code} {}", words()));
+            state.lines.push(format!("{now:>8} {code} {value} {}", words()));
         }
     }
 

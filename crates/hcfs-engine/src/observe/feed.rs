@@ -237,8 +237,11 @@ impl Session {
 
     /// Where the feed stands, asked before a listing is read: then nothing is between the two. `None` where there is no
     /// feed, or none that answers.
+    ///
+    /// It is asked for every listing: a server that was set back counts from an earlier change, and what it tells up to
+    /// the one that was reached before would be passed over.
     pub(crate) async fn stand_of_feed(&mut self) -> Result<Option<u64>, Stop> {
-        if self.feed.cursor.is_some() {
+        if self.feed.not_before.is_some() {
             return Ok(self.feed.cursor);
         }
         let (remote, folder) = (Arc::clone(&self.remote), self.spec.folder_hash());
@@ -254,7 +257,7 @@ impl Session {
         let stand: Result<_, RemoteError> = self.attend(stand).await?;
         Ok(stand.unwrap_or_else(|error| {
             tracing::debug!(%error, "the feed does not say where it stands");
-            None
+            self.feed.cursor
         }))
     }
 
