@@ -299,12 +299,8 @@ impl Folder {
             self.give_back(&slot, path, target);
             return Err(error);
         }
-        durably(request.durability, || {
-            self.sync_above(path)?;
-            self.disk.sync_dir(split(&slot.path).0)
-        })
-        .and_then(|()| slot.settle(&*self.disk))
-        .map_err(|error| ApplyError::io(quoted(target), "sync the directory of", error))?;
+        self.settle(&slot, path, request.durability)
+            .map_err(|error| ApplyError::io(quoted(target), "sync the directory of", error))?;
         let placed = placed(&before, stat_of(staged)?.ctime, target, path);
         Ok(Installed { placed, displaced: Displaced::Trashed { id: slot.id } })
     }
@@ -328,8 +324,8 @@ impl Folder {
     fn give_back(&self, slot: &Slot, path: &[u8], target: &RelPath) -> ApplyError {
         if self.rename_new(&slot.path, path).is_ok() {
             slot.clear(&*self.disk);
-        } else if let Err(error) = slot.settle_if_marked(&*self.disk) {
-            tracing::debug!(%error, "an entry of the trash keeps its mark until the next start");
+        } else if let Err(error) = self.settle(slot, path, Durability::Each) {
+            tracing::debug!(%error, "an entry of the trash keeps its mark for now");
         }
         ApplyError::Changed { path: target.clone() }
     }
@@ -413,7 +409,7 @@ fn on_disk<'a>(path: &'a RelPath, entry: &'a LocalEntry) -> &'a [u8] {
     entry.disk_path.as_deref().unwrap_or(path.as_str().as_bytes())
 }
 
-fn durably(durability: Durability, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn durably(durability: Durability, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     match durability {
         Durability::Each => sync(),
         Durability::Batch => Ok(()),

@@ -6,14 +6,15 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use hcfs_model::{Fingerprint, Inode, RelPath};
 
 use crate::disk::{Disk, DiskFile, Kind, LinuxDisk, Open, Refusal, Rename, Stat, overlap, read_small};
 use crate::error::{ApplyError, Difference, Obstacle, RootError};
 use crate::names::Resolved;
+use crate::trash::Slot;
 use crate::{STAGED_DIR, STATE_DIR, TRASH_DIR};
 
 /// The marker's name in the state directory.
@@ -60,6 +61,8 @@ pub struct Folder {
     pub(crate) new_file_mode: u32,
     /// Tells trash entries of one moment apart.
     pub(crate) trash_counter: AtomicU64,
+    /// What was displaced and still has its mark, with the path on disk that it was displaced from.
+    pub(crate) unsettled: Mutex<Vec<(Slot, Vec<u8>)>>,
     /// Held open: closing it gives the folder free.
     pub(crate) _lock: Option<Box<dyn DiskFile>>,
 }
@@ -166,6 +169,7 @@ impl Folder {
             case_insensitive,
             new_file_mode,
             trash_counter: AtomicU64::new(0),
+            unsettled: Mutex::default(),
             _lock: Some(lock),
         })
     }

@@ -2,8 +2,8 @@
 //! is to become of it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use crate::disk::{Disk, Nowhere};
 use crate::error::RootError;
@@ -38,6 +38,7 @@ impl Folder {
             case_insensitive: false,
             new_file_mode: 0o644,
             trash_counter: AtomicU64::new(0),
+            unsettled: Mutex::default(),
             _lock: None,
         }
     }

@@ -13,9 +13,11 @@ use std::collections::BTreeSet;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 
 use hcfs_model::{RelPath, UnixNanos};
 
+use crate::apply::{Durability, durably};
 use crate::disk::{Disk, Kind, Refusal, Rename, join, split};
 use crate::error::{ApplyError, quoted};
 use crate::folder::Folder;
@@ -62,6 +64,7 @@ pub struct Swept {
 }
 
 /// A place in the trash for one file.
+#[derive(Clone)]
 pub(crate) struct Slot {
     /// The entry's id, without [`MOVED`].
     pub(crate) id: String,
@@ -98,19 +101,36 @@ impl Slot {
         }
     }
 
-    /// As [`Slot::settle`], where there is a mark.
-    pub(crate) fn settle_if_marked(&self, disk: &dyn Disk) -> io::Result<()> {
-        if self.dir.ends_with(MOVED.as_bytes()) { self.settle(disk) } else { Ok(()) }
-    }
-
-    /// Takes the [`MOVED`] mark off: what lies here is displaced for good.
-    pub(crate) fn settle(&self, disk: &dyn Disk) -> io::Result<()> {
-        disk.rename(&self.dir, &join(TRASH_DIR, self.id.as_bytes()), Rename::Replace)?;
-        disk.sync_dir(TRASH_DIR)
+    /// Takes the [`MOVED`] mark off, where there is one: what lies here is displaced for good.
+    fn settle(&self, disk: &dyn Disk) -> io::Result<()> {
+        if self.dir.ends_with(MOVED.as_bytes()) {
+            match disk.rename(&self.dir, &join(TRASH_DIR, self.id.as_bytes()), Rename::Replace) {
+                // It was taken off, and could not be made durable.
+                Err(error) if Refusal::of(&error) == Refusal::NotFound => {}
+                other => other?,
+            }
+            disk.sync_dir(TRASH_DIR)?;
+        }
+        Ok(())
     }
 }
 
 impl Folder {
+    /// What lies in a place is displaced for good, by what stands at `path` on disk now. Where its mark cannot be taken off
+    /// that is tried again: with it, the file would come back at the next start if its name were free.
+    pub(crate) fn settle(&self, slot: &Slot, path: &[u8], durability: Durability) -> io::Result<()> {
+        durably(durability, || {
+            self.sync_above(path)?;
+            self.disk.sync_dir(split(&slot.path).0)
+        })
+        .and_then(|()| slot.settle(&*self.disk))
+        .inspect_err(|_| self.unsettled().push((slot.clone(), path.to_vec())))
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, Vec<(Slot, Vec<u8>)>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes a place for `path` in the trash; `mark` is empty or [`MOVED`].
     pub(crate) fn slot(&self, path: &RelPath, at: UnixNanos, mark: &str) -> Result<Slot, ApplyError> {
         let refused = |error| ApplyError::io(quoted(path), "make a place in the trash for", error);
@@ -243,11 +263,18 @@ impl Folder {
         Ok(swept)
     }
 
-    /// Removes staged parts other than `keep`, and says how many. To be called while nothing is being staged.
+    /// Removes staged parts other than `keep`, and says how many; and what was displaced for good becomes an entry of the
+    /// trash where it could not at once. To be called while nothing is being staged.
     ///
     /// # Errors
     /// What the system refused.
     pub fn sweep_staged(&self, keep: &BTreeSet<String>) -> Result<u64, ApplyError> {
+        let left = std::mem::take(&mut *self.unsettled());
+        for (slot, path) in left {
+            if let Err(error) = self.settle(&slot, &path, Durability::Each) {
+                tracing::debug!(%error, "an entry of the trash keeps its mark for now");
+            }
+        }
         let mut removed = 0;
         for name in self.names(STAGED_DIR)?.into_iter().filter(|name| !keep.contains(name)) {
             self.disk
@@ -270,8 +297,10 @@ impl Folder {
                 }
                 // The replacement had arrived: what is here is the version it displaced.
                 Err(error) if Refusal::of(&error) == Refusal::Exists => {
+                    let name = join(&parent, path.name().as_bytes());
                     let slot = Slot { id: id.to_owned(), dir: dir.to_vec(), path: from };
-                    slot.settle(&*self.disk).map_err(|error| ApplyError::io(quoted(&path), "keep", error))?;
+                    self.settle(&slot, &name, Durability::Each)
+                        .map_err(|error| ApplyError::io(quoted(&path), "keep", error))?;
                 }
                 Err(error) => return Err(ApplyError::at(&path, "put back", error)),
             }

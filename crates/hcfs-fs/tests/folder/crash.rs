@@ -207,6 +207,35 @@ fn a_restore_never_loses_the_file() {
 }
 
 #[test]
+fn what_was_replaced_does_not_come_back_after_an_error() {
+    for kind in [Kind::NoExchange, Kind::OnlyLinks] {
+        for at in 0.. {
+            assert!(at < 500, "the loop ends");
+            let scratch = scratch(kind);
+            scratch.write("d/a", "old");
+            let folder = scratch.open();
+            let seen = entry(&folder, "d/a");
+            let part = staged(&folder, "aa", "new");
+            scratch.script.arm(at, Fault::Once(EIO));
+            let done = install(&folder, part, "d/a", Expect::This(&seen)).is_ok();
+            let reached = scratch.script.disarm();
+            // As at the end of a cycle.
+            folder.sweep_staged(&BTreeSet::new()).unwrap();
+            let arrived = scratch.read("d/a").as_deref() == Some("new");
+            drop(folder);
+            std::fs::remove_file(scratch.root().join("d/a")).unwrap();
+            let folder = scratch.open();
+            folder.sweep(&BTreeSet::new()).unwrap();
+            assert!(!arrived || !scratch.exists("d/a"), "{done} after an error at call {at}");
+            if !reached {
+                assert!(done && at > 4);
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn sweeping_twice_finds_nothing_more() {
     let scratch = scratch(Kind::NoExchange);
     scratch.write("a", "old");
