@@ -30,7 +30,11 @@ impl Folder {
         let file = match self.disk.open(&path, Open::Write) {
             Err(error) if Refusal::of(&error) == Refusal::NotFound => match create() {
                 Err(error) if Refusal::of(&error) == Refusal::NotFound => {
-                    self.disk.mkdir(FETCHED_DIR, 0o700).and_then(|()| create())
+                    match self.disk.mkdir(FETCHED_DIR, 0o700) {
+                        // Another file that is fetched just now was first.
+                        Err(error) if Refusal::of(&error) == Refusal::Exists => create(),
+                        made => made.and_then(|()| create()),
+                    }
                 }
                 other => other,
             },

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use hcfs_fs::*;
 
-use crate::faults::{EINVAL, ENOSPC, Fault};
+use crate::faults::{EINVAL, ENOSPC, Fault, Script};
 use crate::scratch::*;
 
 #[test]
@@ -137,4 +137,23 @@ fn a_fetched_part_has_any_size_and_outlives_the_sweep() {
     folder.discard_fetched("ab-02").unwrap();
     assert_eq!(folder.fetched_names().unwrap(), Vec::<String>::new());
     assert!(folder.fetched("../marker").is_err());
+}
+
+#[test]
+fn the_first_parts_of_all_are_fetched_side_by_side() {
+    for _ in 0..40 {
+        let scratch = Scratch::in_memory(Script::default());
+        let folder = scratch.open();
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let (folder, start) = (&folder, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    folder.fetched(&format!("{number}a")).unwrap();
+                });
+            }
+        });
+        assert_eq!(folder.fetched_names().unwrap(), ["0a", "1a", "2a", "3a"]);
+    }
 }
