@@ -160,15 +160,7 @@ impl Folder {
         let from = on_disk(target, request.entry);
         self.expect_there(target, from, request.entry)?;
         let slot = self.slot(target, request.at, "")?;
-        let moved =
-            durably(request.durability, || slot.sync(&*self.disk)).and_then(|()| self.move_to_trash(from, &slot.path));
-        if let Err(error) = moved {
-            slot.clear(&*self.disk);
-            return Err(ApplyError::at(target, "remove", error));
-        }
-        if !self.is_version(&slot.path, request.entry) {
-            return Err(self.give_back(&slot, from, target));
-        }
+        self.displace(from, &slot, (target, request.entry), request.durability, "remove")?;
         durably(request.durability, || {
             self.disk.sync_dir(split(&slot.path).0)?;
             self.sync_above(from)
@@ -285,15 +277,7 @@ impl Folder {
         let path = on_disk(target, entry);
         let before = stat_of(staged)?;
         let slot = self.slot(target, request.at, MOVED)?;
-        let moved =
-            durably(request.durability, || slot.sync(&*self.disk)).and_then(|()| self.move_to_trash(path, &slot.path));
-        if let Err(error) = moved {
-            slot.clear(&*self.disk);
-            return Err(ApplyError::at(target, "replace", error));
-        }
-        if !self.is_version(&slot.path, entry) {
-            return Err(self.give_back(&slot, path, target));
-        }
+        self.displace(path, &slot, (target, entry), request.durability, "replace")?;
         if let Err(error) = self.rename_new(&staged.path, path) {
             let error = ApplyError::at(target, "replace", error);
             self.give_back(&slot, path, target);
@@ -303,6 +287,24 @@ impl Folder {
             .map_err(|error| ApplyError::io(quoted(target), "sync the directory of", error))?;
         let placed = placed(&before, stat_of(staged)?.ctime, target, path);
         Ok(Installed { placed, displaced: Displaced::Trashed { id: slot.id } })
+    }
+
+    /// Moves what stands at `path` on disk to its place in the trash, if it is the version the caller saw; else it stands
+    /// where it stood.
+    fn displace(
+        &self,
+        path: &[u8],
+        slot: &Slot,
+        (target, entry): (&RelPath, &LocalEntry),
+        durability: Durability,
+        doing: &'static str,
+    ) -> Result<(), ApplyError> {
+        let moved = durably(durability, || slot.sync(&*self.disk)).and_then(|()| self.move_to_trash(path, &slot.path));
+        if let Err(error) = moved {
+            slot.clear(&*self.disk);
+            return Err(ApplyError::at(target, doing, error));
+        }
+        if self.is_version(&slot.path, entry) { Ok(()) } else { Err(self.give_back(slot, path, target)) }
     }
 
     /// Gives the part its final mode, and makes its content durable.

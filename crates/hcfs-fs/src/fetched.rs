@@ -26,18 +26,8 @@ impl Folder {
     pub fn fetched(&self, name: &str) -> Result<Staged, ApplyError> {
         let path = fetched_path(name)?;
         let refused = |doing, error| ApplyError::io(format!("the fetched part {name}"), doing, error);
-        let create = || self.disk.open(&path, Open::Create { mode: 0o600 });
         let file = match self.disk.open(&path, Open::Write) {
-            Err(error) if Refusal::of(&error) == Refusal::NotFound => match create() {
-                Err(error) if Refusal::of(&error) == Refusal::NotFound => {
-                    match self.disk.mkdir(FETCHED_DIR, 0o700) {
-                        // Another file that is fetched just now was first.
-                        Err(error) if Refusal::of(&error) == Refusal::Exists => create(),
-                        made => made.and_then(|()| create()),
-                    }
-                }
-                other => other,
-            },
+            Err(error) if Refusal::of(&error) == Refusal::NotFound => self.create_part(FETCHED_DIR, &path),
             other => other,
         }
         .map_err(|error| refused("open", error))?;

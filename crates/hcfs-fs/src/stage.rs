@@ -108,14 +108,7 @@ impl Folder {
         self.discard(name)?;
         self.check_room(object(name), size)?;
         let refused = |doing, error| ApplyError::io(object(name), doing, error);
-        let create = || self.disk.open(&path, Open::Create { mode: 0o600 });
-        let file = match create() {
-            Err(error) if Refusal::of(&error) == Refusal::NotFound => {
-                self.disk.mkdir(STAGED_DIR, 0o700).and_then(|()| create())
-            }
-            other => other,
-        }
-        .map_err(|error| refused("make", error))?;
+        let file = self.create_part(STAGED_DIR, &path).map_err(|error| refused("make", error))?;
         if size > 0 {
             let reserved = match file.allocate(size) {
                 Err(error) if Refusal::of(&error) == Refusal::Unsupported => file.set_len(size),
@@ -127,6 +120,15 @@ impl Folder {
             }
         }
         Ok(Staged::new(name, path, file, size))
+    }
+
+    /// Makes a part's file, and its directory where that is missing.
+    pub(crate) fn create_part(&self, dir: &[u8], path: &[u8]) -> io::Result<Box<dyn DiskFile>> {
+        let create = || self.disk.open(path, Open::Create { mode: 0o600 });
+        match create() {
+            Err(error) if Refusal::of(&error) == Refusal::NotFound => self.make_again(dir).and_then(|()| create()),
+            other => other,
+        }
     }
 
     /// Opens the part `name` of an earlier run; `None` where it is gone or has another size.

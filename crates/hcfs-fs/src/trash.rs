@@ -143,7 +143,7 @@ impl Folder {
                 Err(error) => match Refusal::of(&error) {
                     Refusal::Exists => continue,
                     Refusal::NotFound => {
-                        self.disk.mkdir(TRASH_DIR, 0o700).map_err(refused)?;
+                        self.make_again(TRASH_DIR).map_err(refused)?;
                         continue;
                     }
                     _ => return Err(refused(error)),
@@ -342,6 +342,14 @@ impl Folder {
         let mut dir = split(path).0;
         while dir.len() > TRASH_DIR.len() && self.disk.rmdir(dir).is_ok() {
             dir = split(dir).0;
+        }
+    }
+
+    /// Makes a state directory that is missing; another call may be first.
+    pub(crate) fn make_again(&self, dir: &[u8]) -> io::Result<()> {
+        match self.disk.mkdir(dir, 0o700) {
+            Err(error) if Refusal::of(&error) == Refusal::Exists => Ok(()),
+            other => other,
         }
     }
 

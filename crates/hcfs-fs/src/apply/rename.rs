@@ -87,15 +87,7 @@ impl Folder {
     fn rename_through_trash(&self, request: &Move<'_>, old: &[u8]) -> Result<Vec<u8>, ApplyError> {
         let Move { from, to, entry, .. } = *request;
         let slot = self.slot(from, request.at, MOVED)?;
-        let moved =
-            durably(request.durability, || slot.sync(&*self.disk)).and_then(|()| self.move_to_trash(old, &slot.path));
-        if let Err(error) = moved {
-            slot.clear(&*self.disk);
-            return Err(ApplyError::at(from, "rename", error));
-        }
-        if !self.is_version(&slot.path, entry) {
-            return Err(self.give_back(&slot, old, from));
-        }
+        self.displace(old, &slot, (from, entry), request.durability, "rename")?;
         let placed = self.place_new(to, |new| self.rename_new(&slot.path, new));
         match placed {
             Ok(_) => slot.clear(&*self.disk),
