@@ -51,9 +51,7 @@ impl Session {
     /// Nothing is done in a folder that is not the one it was. One that is back is opened again.
     pub(crate) async fn recheck_root(&mut self) -> Result<(), Stop> {
         if !self.folder.is_absent() {
-            let folder = Arc::clone(&self.folder);
-            let checked = blocking(Arc::clone(&self.machine), move || folder.recheck());
-            let Err(error) = self.attend(checked).await? else { return Ok(()) };
+            let Err(error) = self.check_root().await? else { return Ok(()) };
             if !error.is_loss() || !self.folder.can_reopen() {
                 return self.lost(&error);
             }
@@ -81,11 +79,14 @@ impl Session {
         if self.folder.is_absent() {
             return;
         }
-        let folder = Arc::clone(&self.folder);
-        let checked = self.attend(blocking(Arc::clone(&self.machine), move || folder.recheck())).await;
-        if matches!(checked, Ok(Err(error)) if error.is_loss()) {
+        if matches!(self.check_root().await, Ok(Err(error)) if error.is_loss()) {
             self.wants.plan();
         }
+    }
+
+    async fn check_root(&mut self) -> Result<Result<(), RootError>, Stop> {
+        let folder = Arc::clone(&self.folder);
+        self.attend(blocking(Arc::clone(&self.machine), move || folder.recheck())).await
     }
 
     fn new_id(&self) -> Result<[u8; 16], Stop> {

@@ -39,7 +39,14 @@ impl Session {
     }
 
     async fn scan(&mut self, scope: &Scope) -> Result<(), Stop> {
-        let scope = &self.widened(scope).await?;
+        let widened;
+        let scope = match scope {
+            Scope::Below(marks) if self.folder.is_case_insensitive() => {
+                widened = self.widened(marks.clone()).await?;
+                &widened
+            }
+            scope => scope,
+        };
         if *scope == Scope::Everything {
             let rules = Rules::new(&self.folder, &self.spec.ignore).map_err(|error| Stop::rules(&error))?;
             self.rules = Arc::new(rules);
@@ -72,14 +79,10 @@ impl Session {
         Ok(())
     }
 
-    /// What a scan for `scope` looks at. Where case is folded, what is told of may stand there in another case: then it is
-    /// all below the nearest directory above it that stands there by its own name.
-    async fn widened(&mut self, scope: &Scope) -> Result<Scope, Stop> {
-        let Scope::Below(marks) = scope else { return Ok(scope.clone()) };
-        if !self.folder.is_case_insensitive() {
-            return Ok(scope.clone());
-        }
-        let (folder, marks) = (Arc::clone(&self.folder), marks.clone());
+    /// Where case is folded, what is told of may stand there in another case: then all below the nearest directory above
+    /// it that stands there by its own name is looked at.
+    async fn widened(&mut self, marks: BTreeSet<RelPath>) -> Result<Scope, Stop> {
+        let folder = Arc::clone(&self.folder);
         let widened = blocking(Arc::clone(&self.machine), move || {
             let nearest =
                 |mark: &RelPath| std::iter::once(mark.clone()).chain(mark.ancestors()).find(|path| folder.stands(path));
