@@ -144,6 +144,20 @@ impl Blocked {
         }
     }
 
+    /// The new name of a file waits with the old one: what keeps it from being renamed is not gone around by a deletion
+    /// and a download, now or when one of the two is tried first.
+    pub(crate) fn join(&mut self, from: &RelPath, to: &RelPath, seed: u64) {
+        let Some(Failing { problem, patient: false, until: Some(until), .. }) = self.failing.get(from) else { return };
+        let (problem, until) = (Problem { path: Some(to.clone()), ..problem.clone() }, *until);
+        self.fail(to, problem, seed);
+        let last = self.failing.get(to).and_then(|failing| failing.until).map_or(until, |other| other.max(until));
+        for path in [from, to] {
+            if let Some(failing) = self.failing.get_mut(path) {
+                failing.until = Some(last);
+            }
+        }
+    }
+
     fn fail_with(&mut self, path: &RelPath, problem: Problem, patient: bool, first: Duration, seed: u64) {
         let fresh = || Backoff::new(first, Duration::from_secs(15 * 60), seed);
         let failing = self.failing.entry(path.clone()).or_insert_with(|| Failing {
@@ -304,6 +318,22 @@ mod tests {
         assert_eq!(blocked.problems().len(), 1);
         blocked.heal(&path("a"));
         assert!(blocked.problems().is_empty() && blocked.next_try().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn both_names_of_a_rename_that_failed_are_tried_again_together() {
+        let mut blocked = Blocked::default();
+        let (from, to) = (path("old"), path("new"));
+        // One of them has failed before, so it would wait longer.
+        blocked.fail(&to, problem("new", ProblemCode::NameNotPossible), 1);
+        blocked.fail(&to, problem("new", ProblemCode::NameNotPossible), 1);
+        blocked.fail(&from, problem("old", ProblemCode::NameNotPossible), 2);
+        blocked.join(&from, &to, 1);
+        assert_eq!(blocked.paths(), BTreeSet::from([from.clone(), to.clone()]));
+        let paths: Vec<_> = blocked.problems().into_iter().filter_map(|problem| problem.path).collect();
+        assert_eq!(paths, [to.clone(), from.clone()]);
+        tokio::time::sleep_until(blocked.next_try().unwrap()).await;
+        assert_eq!(blocked.due(), [to, from]);
     }
 
     #[tokio::test(start_paused = true)]

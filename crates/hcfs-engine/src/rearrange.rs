@@ -131,9 +131,10 @@ impl Session {
     /// Renames on disk, in the planned order.
     pub(crate) async fn rename_here(&mut self, stage: &Stage) -> Result<(), Stop> {
         for actions in stage.actions.chunks(BATCH) {
-            let mut moves = Vec::new();
+            let (mut moves, mut names) = (Vec::new(), BTreeMap::new());
             for action in actions {
                 let Action::RenameLocal { from, to, local, remote } = action else { continue };
+                names.insert(from.clone(), to.clone());
                 moves.push((from.clone(), to.clone(), local.clone(), remote.clone(), self.hashed_at(from)?));
             }
             let (tools, now) = (self.tools(), self.clock.now());
@@ -158,7 +159,12 @@ impl Session {
                 ended
             });
             let ended = self.see_through(ended).await;
+            let failed = ended.iter().filter(|one| one.result.is_err());
+            let failed: Vec<_> = failed.filter_map(|one| names.remove_entry(&one.path)).collect();
             self.end(ended).await?;
+            for (from, to) in failed {
+                self.blocked.join(&from, &to, self.seed);
+            }
         }
         Ok(())
     }
