@@ -39,6 +39,9 @@ const FAILURES: usize = 10;
 /// One of so many scenarios is run twice, and has to be the same twice.
 const REPEATED: u64 = 1_000;
 
+/// After so many scenarios it says how far it is.
+const TOLD: u64 = 100_000;
+
 #[derive(Default)]
 struct Sum {
     scenarios: u64,
@@ -130,6 +133,9 @@ fn one(seed: u64, sum: &Mutex<Sum>) {
         sum.steps += outcome.steps as u64;
         sum.picks += outcome.picks;
         sum.tally += &outcome.tally;
+        if sum.scenarios.is_multiple_of(TOLD) {
+            eprintln!("{} scenarios, {} violations so far", sum.scenarios, sum.failures.len());
+        }
     }
     if outcome.violation.is_some() {
         let (smallest, why) = shrink::shrink(&scenario);
