@@ -197,6 +197,10 @@ impl Watch for Ears {
         });
         hints
     }
+
+    fn is_limited(&self) -> bool {
+        false
+    }
 }
 
 impl Drop for Ears {

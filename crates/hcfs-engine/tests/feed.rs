@@ -76,6 +76,10 @@ impl Watch for Still {
     fn take(&self) -> Vec<hcfs_fs::Hint> {
         Vec::new()
     }
+
+    fn is_limited(&self) -> bool {
+        false
+    }
 }
 
 /// A device whose folder lives in this thread, on a clock that can be moved on.

@@ -137,6 +137,19 @@ fn the_order_of_names_is_relied_on_only_where_it_is_known_to_be_kept() {
     if memory.is_dir() {
         assert!(LinuxDisk::open(memory).unwrap().keeps_order());
     }
+    assert!(!Nowhere::at(memory).keeps_order());
+}
+
+#[test]
+fn what_the_device_is_not_known_to_have_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = LinuxDisk::open(dir.path()).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, dir.path().join("fifo"), rustix::fs::Mode::RWXU).unwrap();
+    let fifo = disk.open(b"fifo", Open::Read).unwrap();
+    // The system has no fsync of a FIFO.
+    assert_eq!(refusal(fifo.sync()), Refusal::Unsupported);
+    assert_eq!(refusal(disk.sync_dir(b"none")), Refusal::NotFound);
+    disk.sync_dir(b"").unwrap();
 }
 
 #[test]

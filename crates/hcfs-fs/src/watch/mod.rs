@@ -114,9 +114,7 @@ pub trait Watch: Send {
     fn take(&self) -> Vec<Hint>;
 
     /// Whether the limit of watches was met: a hint will say so, and nothing else is watched.
-    fn is_limited(&self) -> bool {
-        false
-    }
+    fn is_limited(&self) -> bool;
 }
 
 /// Watches a folder by the kernel's word until dropped.

@@ -113,6 +113,31 @@ fn what_nobody_takes_stays_bounded_and_loses_nothing() {
 }
 
 #[test]
+fn so_many_are_named_and_one_more_is_a_look_at_everything() {
+    let now = Instant::now();
+    let many = |touched: usize, subtrees: usize, moved: usize| {
+        let mut pending = Pending::default();
+        (0..touched).for_each(|number| pending.touch(rel(&format!("t{number}")), now));
+        (0..subtrees).for_each(|number| pending.subtree(rel(&format!("s{number}")), now));
+        (0..moved).for_each(|number| pending.moved(rel(&format!("a{number}")), rel(&format!("b{number}")), now));
+        pending.into_hints()
+    };
+    for (touched, subtrees, moved) in [(MOST - 5, 2, 3), (2, MOST - 5, 3), (2, 3, MOST - 5), (MOST, 0, 0)] {
+        assert_eq!(many(touched, subtrees, moved).len(), MOST);
+        assert_eq!(many(touched, subtrees, moved + 1), [Hint::Rescan(RescanReason::Overflow)]);
+    }
+    let mut pending = Pending::default();
+    let (dir, root) = (Path::new("/root/d"), Path::new("/root"));
+    (0..MOST).for_each(|_| pending.watch(dir, root));
+    assert!(pending.has_unwatched());
+    let unwatched = pending.take_unwatched();
+    assert!(unwatched.len() == MOST && unwatched.iter().all(|one| one == dir));
+    assert!(!pending.has_unwatched());
+    (0..=MOST).for_each(|_| pending.watch(dir, root));
+    assert_eq!(pending.take_unwatched(), [root]);
+}
+
+#[test]
 fn the_limit_is_said_with_the_setting_and_the_number_and_outlives_an_overflow() {
     let mut pending = Pending::default();
     let now = Instant::now();

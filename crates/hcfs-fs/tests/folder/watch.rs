@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use hcfs_fs::*;
@@ -139,6 +139,16 @@ fn links_are_not_followed() {
     std::fs::write(outside.path().join("x"), "1").unwrap();
     scratch.write("own", "1");
     assert_eq!(watched.next(), [Hint::Touched(rel("own"))]);
+}
+
+#[test]
+fn a_watcher_that_is_dropped_is_quiet_from_then_on() {
+    let scratch = Scratch::new();
+    let folder = scratch.open();
+    let Watched { watcher, woken } = watch(&folder);
+    drop(watcher);
+    // Whoever could wake is gone with its thread.
+    assert_eq!(woken.try_recv(), Err(TryRecvError::Disconnected));
 }
 
 #[test]
