@@ -6,7 +6,7 @@ use hcfs_model::{LocalEntry, RelPath, RemoteEntry, Rows, SaltedHash};
 
 use crate::clash::Above;
 use crate::matrix::{Cause, Fate, Slot, is_covered};
-use crate::names::Names;
+use crate::names::{Names, is_temporary};
 use crate::rename::{Pairs, Place, is_leftover};
 use crate::{
     Action, Base, Conflict, ConflictKind, Context, Hold, Incomplete, Mode, Plan, Reason, Resolution, Stage, StageKind,
@@ -267,7 +267,7 @@ impl<'a> Assembly<'a> {
 
     fn rename_remote(&mut self, pairs: &Pairs, above: &Above) {
         let slots = self.slots;
-        for step in pairs.ordered(above, &mut |source| self.names().temporary(slots[source].path)) {
+        for step in pairs.ordered(above, |_| false, &mut |source| self.names().temporary(slots[source].path)) {
             let source = &slots[step.source];
             let Some(remote) = &source.row.remote else { continue };
             self.accounted[step.source] = true;
@@ -297,7 +297,8 @@ impl<'a> Assembly<'a> {
 
     fn rename_local(&mut self, pairs: &Pairs, above: &Above) {
         let slots = self.slots;
-        for step in pairs.ordered(above, &mut |source| self.names().temporary(slots[source].path)) {
+        let waits = |source: usize| is_temporary(slots[source].path) && pairs.source_of(source).is_none();
+        for step in pairs.ordered(above, waits, &mut |source| self.names().temporary(slots[source].path)) {
             let source = &slots[step.source];
             let Some(mut local) = source.row.local.clone() else { continue };
             self.accounted[step.source] = true;

@@ -275,8 +275,13 @@ impl Pairs {
     ///
     /// A path starts from its end. A cycle is opened with a temporary name. On disk, where directories are real, a
     /// component one of whose targets lies above or below any source goes over temporary names as a whole, before and
-    /// after all others.
-    pub(crate) fn ordered(&self, above: &Above, names: &mut dyn FnMut(usize) -> RelPath) -> Vec<Step> {
+    /// after all others; what `waits` says is at such a name already stays there until its target is free.
+    pub(crate) fn ordered(
+        &self,
+        above: &Above,
+        waits: impl Fn(usize) -> bool,
+        names: &mut dyn FnMut(usize) -> RelPath,
+    ) -> Vec<Step> {
         let mut order = Order { leaves: Vec::new(), direct: Vec::new(), arrives: Vec::new() };
         let tangled = self.tangled(above);
         let mut done = vec![false; self.to.len()];
@@ -294,7 +299,7 @@ impl Pairs {
                 .iter()
                 .any(|&(source, target)| tangled.get(source) == Some(&true) || tangled.get(target) == Some(&true))
             {
-                order.over_temporaries(&members, names);
+                order.over_temporaries(&members, |source| (!waits(source)).then(|| names(source)));
             } else {
                 order.in_turn(&members, is_cycle, names);
             }
@@ -361,11 +366,12 @@ impl Order {
         }
     }
 
-    fn over_temporaries(&mut self, members: &[(usize, usize)], names: &mut dyn FnMut(usize) -> RelPath) {
+    fn over_temporaries(&mut self, members: &[(usize, usize)], mut names: impl FnMut(usize) -> Option<RelPath>) {
         for &(source, target) in members {
-            let name = names(source);
-            self.leaves.push(Step { source, from: None, to: Place::Temporary(name.clone()) });
-            self.arrives.push(Step { source, from: Some(name), to: Place::Target(target) });
+            let from = names(source);
+            let leaves = from.clone().map(|name| Step { source, from: None, to: Place::Temporary(name) });
+            self.leaves.extend(leaves);
+            self.arrives.push(Step { source, from, to: Place::Target(target) });
         }
     }
 }

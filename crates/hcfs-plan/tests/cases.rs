@@ -249,6 +249,15 @@ fn a_swap_that_was_cut_off_is_finished_from_its_temporary_name() {
 }
 
 #[test]
+fn what_waits_at_a_temporary_name_is_not_moved_to_another_one() {
+    // `e` has to leave the place in which a directory is to be.
+    expect(
+        &[(".hcfs-rename-0~d", "B--", 1), ("a", "-A-", 0), ("e", "A-A", 2), ("e/d", "-B-", 0)],
+        &["RenameLocal: rename here e to a", "RenameLocal: rename here .hcfs-rename-0~d to e/d"],
+    );
+}
+
+#[test]
 fn what_was_left_at_a_temporary_name_goes_before_equal_contents() {
     let table = [(".hcfs-rename-0~a", "-A-", 0), ("b", "-AA", 2), ("c", "A--", 9)];
     let expected = ["RenameRemote: rename there .hcfs-rename-0~a to c, over 2", "Delete: delete there b"];
