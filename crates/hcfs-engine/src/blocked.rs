@@ -144,16 +144,21 @@ impl Blocked {
         }
     }
 
-    /// The new name of a file waits with the old one: what keeps it from being renamed is not gone around by a deletion
-    /// and a download, now or when one of the two is tried first.
-    pub(crate) fn join(&mut self, from: &RelPath, to: &RelPath, seed: u64) {
-        let Some(Failing { problem, patient: false, until: Some(until), .. }) = self.failing.get(from) else { return };
-        let (problem, until) = (Problem { path: Some(to.clone()), ..problem.clone() }, *until);
-        self.fail(to, problem, seed);
-        let last = self.failing.get(to).and_then(|failing| failing.until).map_or(until, |other| other.max(until));
+    /// A file could not go on from the temporary name it is at. The first time that is tried again at once: what was in the
+    /// way may give way to the next plan. Later, where it was going waits with it: what is left at such a name alone would
+    /// be taken for a file that belongs nowhere.
+    pub(crate) fn strand(&mut self, from: &RelPath, to: &RelPath, seed: u64) {
+        let Some(Failing { problem, until: Some(until), backoff, .. }) = self.failing.get(from) else { return };
+        let (problem, mut last) = (Problem { path: Some(to.clone()), ..problem.clone() }, Some(*until));
+        if backoff.tries() == 1 {
+            last = None;
+        } else {
+            self.fail(to, problem, seed);
+            last = last.max(self.failing.get(to).and_then(|failing| failing.until));
+        }
         for path in [from, to] {
             if let Some(failing) = self.failing.get_mut(path) {
-                failing.until = Some(last);
+                failing.until = last;
             }
         }
     }
@@ -321,19 +326,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn both_names_of_a_rename_that_failed_are_tried_again_together() {
+    async fn what_is_at_a_temporary_name_is_tried_again_at_once_and_then_with_where_it_was_going() {
         let mut blocked = Blocked::default();
-        let (from, to) = (path("old"), path("new"));
-        // One of them has failed before, so it would wait longer.
-        blocked.fail(&to, problem("new", ProblemCode::NameNotPossible), 1);
-        blocked.fail(&to, problem("new", ProblemCode::NameNotPossible), 1);
-        blocked.fail(&from, problem("old", ProblemCode::NameNotPossible), 2);
-        blocked.join(&from, &to, 1);
+        let (from, to) = (path(".hcfs-rename-0~a"), path("d/a"));
+        blocked.fail(&from, problem("from", ProblemCode::PathBlocked), 2);
+        blocked.strand(&from, &to, 1);
+        assert!(blocked.paths().is_empty());
+        // Where it was going has failed more often, so it would wait longer.
+        for _ in 0..3 {
+            blocked.fail(&to, problem("d/a", ProblemCode::PathBlocked), 1);
+        }
+        blocked.fail(&from, problem("from", ProblemCode::PathBlocked), 2);
+        blocked.strand(&from, &to, 1);
         assert_eq!(blocked.paths(), BTreeSet::from([from.clone(), to.clone()]));
-        let paths: Vec<_> = blocked.problems().into_iter().filter_map(|problem| problem.path).collect();
-        assert_eq!(paths, [to.clone(), from.clone()]);
+        assert!(blocked.problems().iter().any(|problem| problem.path.as_ref() == Some(&to)));
         tokio::time::sleep_until(blocked.next_try().unwrap()).await;
-        assert_eq!(blocked.due(), [to, from]);
+        assert_eq!(blocked.due(), [from, to]);
     }
 
     #[tokio::test(start_paused = true)]

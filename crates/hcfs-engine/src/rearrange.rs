@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hcfs_crypto::phrase::FolderKeys;
 use hcfs_fs::{ApplyError, Durability, Move, Remove};
-use hcfs_model::{FileId, LocalEntry, Problem, RelPath, RemoteEntry, UnixNanos};
+use hcfs_model::{FileId, LocalEntry, Problem, ProblemCode, RelPath, RemoteEntry, UnixNanos};
 use hcfs_plan::{Action, Base, Conflict, Plan, Stage};
 use hcfs_remote::{Rename, RenameFiles, RenameOutcome, RenameReason};
 use hcfs_state::{Decision, Known, Settled};
@@ -131,10 +131,12 @@ impl Session {
     /// Renames on disk, in the planned order.
     pub(crate) async fn rename_here(&mut self, stage: &Stage) -> Result<(), Stop> {
         for actions in stage.actions.chunks(BATCH) {
-            let (mut moves, mut names) = (Vec::new(), BTreeMap::new());
+            let (mut moves, mut targets) = (Vec::new(), BTreeMap::new());
             for action in actions {
                 let Action::RenameLocal { from, to, local, remote } = action else { continue };
-                names.insert(from.clone(), to.clone());
+                if remote.is_some() {
+                    targets.insert(from.clone(), to.clone());
+                }
                 moves.push((from.clone(), to.clone(), local.clone(), remote.clone(), self.hashed_at(from)?));
             }
             let (tools, now) = (self.tools(), self.clock.now());
@@ -159,11 +161,12 @@ impl Session {
                 ended
             });
             let ended = self.see_through(ended).await;
+            let ended: Vec<Ended> = ended.into_iter().map(|one| blame(one, &targets)).collect();
             let failed = ended.iter().filter(|one| one.result.is_err());
-            let failed: Vec<_> = failed.filter_map(|one| names.remove_entry(&one.path)).collect();
+            let failed: Vec<_> = failed.filter_map(|one| targets.remove_entry(&one.path)).collect();
             self.end(ended).await?;
-            for (from, to) in failed {
-                self.blocked.join(&from, &to, self.seed);
+            for (from, to) in failed.iter().filter(|(from, _)| hcfs_plan::is_temporary(from)) {
+                self.blocked.strand(from, to, self.seed);
             }
         }
         Ok(())
@@ -281,7 +284,7 @@ pub(crate) fn refused(wanted: &Wanted, outcome: &RenameOutcome) -> Failure {
         }
         Some(other) => Failure::Path(Problem {
             path: Some(wanted.from.clone()),
-            code: hcfs_model::ProblemCode::ServerError,
+            code: ProblemCode::ServerError,
             message: format!("the server could not rename \"{}\" ({})", wanted.from, other.as_str()),
             hint: "nothing to do: it is tried again".to_owned(),
         }),
@@ -311,6 +314,32 @@ fn move_one(tools: &Tools, job: LocalMove, now: UnixNanos) -> Ended {
         }
     });
     Ended { path: from, direction: None, result }
+}
+
+/// Where something stands in the way of a new name, that one alone waits. The old one is given up, as the server has given
+/// it up: other files may need the place.
+fn blame(one: Ended, targets: &BTreeMap<RelPath, RelPath>) -> Ended {
+    let Some(to) = targets.get(&one.path).filter(|_| !hcfs_plan::is_temporary(&one.path)) else { return one };
+    match one.result {
+        Err(Failure::Path(problem)) if is_in_the_way(problem.code) => {
+            let problem = Problem { path: Some(to.clone()), ..problem };
+            Ended { path: to.clone(), result: Err(Failure::Path(problem)), ..one }
+        }
+        result => Ended { result, ..one },
+    }
+}
+
+/// Whether it is what stands at a name, or what the disk can hold, that keeps a file from it, so that to try again alone
+/// does not help.
+fn is_in_the_way(code: ProblemCode) -> bool {
+    matches!(
+        code,
+        ProblemCode::PathBlocked
+            | ProblemCode::NameNotPossible
+            | ProblemCode::DuplicateName
+            | ProblemCode::Symlink
+            | ProblemCode::SpecialFile
+    )
 }
 
 fn remove_one(tools: &Tools, (path, entry): (RelPath, LocalEntry), now: UnixNanos) -> Ended {

@@ -262,6 +262,28 @@ async fn a_directory_with_something_in_it_is_never_removed_for_a_file() {
 }
 
 #[tokio::test]
+async fn a_file_whose_new_name_is_not_free_here_leaves_its_old_one_to_others() {
+    let server = server();
+    let (a, b) = (Device::new("a", &server), Device::with("b", &server, |spec| spec.ignore.push("*.tmp".to_owned())));
+    a.write("old", "moves");
+    a.write("x/inside", "comes where it was");
+    a.settle().await;
+    b.settle().await;
+    b.write("new/kept.tmp", "ignored");
+    a.rename("old", "new");
+    a.rename("x", "old");
+    a.settle().await;
+    let status = b.sync().await;
+    let told: Vec<_> =
+        status.problems.iter().map(|problem| (problem.code, problem.path.clone().unwrap().to_string())).collect();
+    assert_eq!(told, [(ProblemCode::PathBlocked, "new".to_owned())], "{status:#?}");
+    assert_eq!(b.read("old/inside"), b"comes where it was");
+    b.delete("new/kept.tmp");
+    b.settle().await;
+    assert_eq!(a.tree(), b.tree());
+}
+
+#[tokio::test]
 async fn a_name_that_is_a_file_there_and_a_directory_with_a_link_here_is_told() {
     let server = server();
     let (a, b) = (Device::new("a", &server), Device::new("b", &server));
