@@ -3,6 +3,7 @@
 
 mod kit;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -175,6 +176,34 @@ async fn without_its_feed_a_folder_is_polled_and_with_it_again_not() {
         later(600).await;
         let calls = a.device.remote.take_calls();
         assert_eq!((listings(&calls), calls.len()), (0, 12), "{calls:?}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_feed_does_not_say_where_it_stands_nothing_of_a_server_that_was_set_back_is_passed_over() {
+    let server = server_with_all();
+    two(&server, async |a, b| {
+        a.device.write("kept", "1");
+        a.sync().await;
+        let backup = server.backup();
+        a.device.write("lost", "2");
+        a.sync().await;
+        b.sync().await;
+        a.handle.pause().await.unwrap();
+        b.handle.pause().await.unwrap();
+        server.restore(&backup);
+        let is_stand = |call: &Call| matches!(call, Call::Changes { after: None, .. });
+        b.device.remote.fail_next(is_stand, Fault::Refused(RemoteErrorKind::Unavailable));
+        // The server comes to count as many changes as before it was set back.
+        let is_poll = |call: &Call| matches!(call, Call::Changes { wait, .. } if wait.as_secs() == 50);
+        b.device.remote.before_next(is_poll, |server| server.tamper(folder(), BTreeMap::clear));
+        // It is looked at by a listing.
+        b.handle.sync().await.unwrap();
+        b.handle.resume().await.unwrap();
+        later(120).await;
+        assert_eq!(b.device.remote.pending_faults(), 0);
+        assert!(b.device.tree().is_empty(), "{:?}", b.device.tree());
     })
     .await;
 }

@@ -236,13 +236,13 @@ impl Session {
     }
 
     /// Where the feed stands, asked before a listing is read: then nothing is between the two. `None` where there is no
-    /// feed, or none that answers.
+    /// feed, or none that answers; the next listing asks again.
     ///
-    /// It is asked for every listing: a server that was set back counts from an earlier change, and what it tells up to
-    /// the one that was reached before would be passed over.
+    /// It is asked for every listing, and where it stood before counts for nothing: a server that was set back counts from
+    /// an earlier change, and what it tells up to the one that was reached before would be passed over.
     pub(crate) async fn stand_of_feed(&mut self) -> Result<Option<u64>, Stop> {
-        if self.feed.not_before.is_some() {
-            return Ok(self.feed.cursor);
+        if self.feed.not_before.is_some_and(|until| Instant::now() < until) {
+            return Ok(None);
         }
         let (remote, folder) = (Arc::clone(&self.remote), self.spec.folder_hash());
         let stand = async move {
@@ -255,10 +255,17 @@ impl Session {
             }
         };
         let stand: Result<_, RemoteError> = self.attend(stand).await?;
-        Ok(stand.unwrap_or_else(|error| {
-            tracing::debug!(%error, "the feed does not say where it stands");
-            self.feed.cursor
-        }))
+        Ok(match stand {
+            Ok(stand) => {
+                self.feed_works();
+                stand
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the feed does not say where it stands");
+                self.feed.fail();
+                None
+            }
+        })
     }
 
     /// Says that the remote tree is what a listing showed that was read when the feed stood at `stand`; `anew` when that
@@ -268,6 +275,10 @@ impl Session {
             // It tells again what led to the listing, at once: were that nothing the listing shows, the two would go round
             // in circles.
             self.feed.told(false);
+        }
+        if self.feed.cursor != stand {
+            // The request that waits asks for what is after another change.
+            self.feed.hang_up();
         }
         self.feed.cursor = stand;
         self.feed.came = None;
